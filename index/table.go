@@ -1,0 +1,230 @@
+package index
+
+import (
+	"encoding/binary"
+	"fmt"
+	"unsafe"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// table is a sorted run of (key, payload) entries in blocks of blockLen, each key
+// written as what it does not share with the one before. A block's first key is
+// whole, so blocks can be searched by bisection.
+type table struct {
+	offsets []byte // blocks+1 × uint32, relative to data
+	data    []byte
+	blocks  int
+}
+
+const blockLen = 16
+
+func parseTable(b []byte) (table, error) {
+	if len(b) < 4 {
+		return table{}, fmt.Errorf("%w: table", ErrDamaged)
+	}
+	n := binary.LittleEndian.Uint32(b)
+	b = b[4:]
+	if uint64(len(b)) < (uint64(n)+1)*4 {
+		return table{}, fmt.Errorf("%w: table of %d blocks", ErrDamaged, n)
+	}
+	t := table{offsets: b[:(n+1)*4], data: b[(n+1)*4:], blocks: int(n)}
+	prev := uint32(0)
+	for i := range int(n) + 1 {
+		off := binary.LittleEndian.Uint32(t.offsets[i*4:])
+		if off < prev || uint64(off) > uint64(len(t.data)) {
+			return table{}, fmt.Errorf("%w: offsets of a table", ErrDamaged)
+		}
+		prev = off
+	}
+	if int(prev) != len(t.data) {
+		return table{}, fmt.Errorf("%w: end of a table", ErrDamaged)
+	}
+	return t, nil
+}
+
+func (t *table) block(i int) []byte {
+	lo := binary.LittleEndian.Uint32(t.offsets[i*4:])
+	hi := binary.LittleEndian.Uint32(t.offsets[i*4+4:])
+	return t.data[lo:hi]
+}
+
+// find searches the blocks [lo, hi) for key and gives the entry's payload and
+// block; a block of -1 means that there is none.
+func (t *table) find(lo, hi int, key string) (payload []byte, block int, err error) {
+	// The last block whose first key is not above key.
+	for n := hi - lo; n > 0; n = hi - lo {
+		if n == 1 {
+			break
+		}
+		mid := lo + n/2
+		first, fine := firstKey(t.block(mid))
+		if !fine {
+			return nil, -1, errTable
+		}
+		if first > key {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	if lo >= hi {
+		return nil, -1, nil
+	}
+	// Walk the block, knowing how many bytes (m) the entry before has in common
+	// with key. An entry that shares more than m with the one before is on the same
+	// side of key; one that shares less has passed it.
+	b := t.block(lo)
+	m := 0
+	for len(b) > 0 {
+		var shared, suffix, size uint64
+		if len(b) > 3 && b[0]|b[1]|b[2] < 0x80 {
+			shared, suffix, size = uint64(b[0]), uint64(b[1]), uint64(b[2])
+			b = b[3:]
+		} else {
+			d := decoder{b: b}
+			shared, suffix, size = d.uint(), d.uint(), d.uint()
+			if d.bad {
+				return nil, -1, errTable
+			}
+			b = b[d.at:]
+		}
+		if suffix > uint64(len(b)) || size > uint64(len(b))-suffix {
+			return nil, -1, errTable
+		}
+		switch {
+		case shared < uint64(m):
+			return nil, -1, nil
+		case shared == uint64(m):
+			s := view(b[:suffix])
+			rest := key[m:]
+			i := 0
+			for i < len(s) && i < len(rest) && s[i] == rest[i] {
+				i++
+			}
+			switch {
+			case i == len(s) && i == len(rest):
+				return b[suffix : suffix+size], lo, nil
+			case i == len(rest), i < len(s) && s[i] > rest[i]:
+				return nil, -1, nil
+			}
+			m += i
+		}
+		b = b[suffix+size:]
+	}
+	return nil, -1, nil
+}
+
+var errTable = fmt.Errorf("%w: table entry", ErrDamaged)
+
+func firstKey(b []byte) (string, bool) {
+	d := decoder{b: b}
+	shared, suffix, size := d.uint(), d.uint(), d.uint()
+	if d.bad || shared != 0 || suffix > uint64(len(b)-d.at) || size > uint64(len(b)-d.at)-suffix {
+		return "", false
+	}
+	return view(b[d.at : d.at+int(suffix)]), true
+}
+
+// view gives b as a string without copying; the snapshot's memory never changes.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// decoder reads varints and length-prefixed strings; bad says that it ran off the end.
+type decoder struct {
+	b   []byte
+	at  int
+	bad bool
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b[d.at:])
+	if n <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.at += n
+	return v
+}
+
+// count reads a number of things that each take at least one byte.
+func (d *decoder) count(limit int) int {
+	v := d.uint()
+	if v > uint64(limit) {
+		d.bad = true
+		return 0
+	}
+	return int(v)
+}
+
+func (d *decoder) byte() byte {
+	if d.at >= len(d.b) {
+		d.bad = true
+		return 0
+	}
+	d.at++
+	return d.b[d.at-1]
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uint()
+	if d.bad || n > uint64(len(d.b)-d.at) {
+		d.bad = true
+		return nil
+	}
+	d.at += int(n)
+	return d.b[d.at-int(n) : d.at]
+}
+
+func (d *decoder) string() string { return view(d.bytes()) }
+
+// keyTable is the part that matching needs: a directory of ecosystems and one
+// table of names, in which every ecosystem has its own run of blocks.
+type keyTable struct {
+	ecosystems []keyRange
+	docBase    []byte // blocks × uint32: ordinal of the first document of the block
+	table      table
+}
+
+type keyRange struct {
+	name   string
+	lo, hi int
+}
+
+func parseKeys(b []byte) (keyTable, error) {
+	d := decoder{b: b}
+	var k keyTable
+	n := d.count(1 << 10)
+	at := 0
+	for range n {
+		r := keyRange{name: d.string(), lo: at}
+		at += d.count(len(b))
+		r.hi = at
+		k.ecosystems = append(k.ecosystems, r)
+	}
+	if d.bad || len(b)-d.at < at*4 {
+		return k, fmt.Errorf("%w: directory of ecosystems", ErrDamaged)
+	}
+	k.docBase = b[d.at : d.at+at*4]
+	var err error
+	if k.table, err = parseTable(b[d.at+at*4:]); err != nil {
+		return k, err
+	}
+	if k.table.blocks != at {
+		return k, fmt.Errorf("%w: directory of ecosystems", ErrDamaged)
+	}
+	return k, nil
+}
+
+func (k *keyTable) lookup(key rapsheet.Key) ([]rapsheet.Record, error) {
+	for i := range k.ecosystems {
+		if r := &k.ecosystems[i]; r.name == key.Ecosystem {
+			payload, block, err := k.table.find(r.lo, r.hi, key.Name)
+			if err != nil || block < 0 {
+				return nil, err
+			}
+			base := binary.LittleEndian.Uint32(k.docBase[block*4:])
+			return decodeRecords(payload, base, r.name, key.Name)
+		}
+	}
+	return nil, nil
+}
