@@ -1,0 +1,212 @@
+// Package match decides what a sighting means: it looks its key up in the
+// catalogs and judges every record it meets.
+//
+// Flow: [Run] takes a stream of sightings, asks each [Catalog] for the records of
+// the sighting's key, and hands what [Judge] makes of the pair to a handler.
+// Judge is pure: it is OSV's evaluation (`versions` or `ranges`, either suffices)
+// with the verdicts and provenances of this project on top.
+//
+// Promise: nothing is dropped in silence. A sighting that cannot be looked up is
+// a note, a version that cannot be ordered is counted, a catalog that turns out
+// to be damaged is an error.
+package match
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
+)
+
+// Judgement is what one record means for one sighting.
+type Judgement struct {
+	Verdict    rapsheet.Verdict
+	Provenance rapsheet.Provenance
+	// Why is one line: the reason for the verdict, then for the provenance. It is
+	// empty without a verdict.
+	Why string
+	// Unparsed is true when a version could not be ordered, so that only text equal
+	// to the letter could match.
+	Unparsed bool
+}
+
+// Judge says what rec means for s, both of the same key. It changes neither.
+//
+// Versions follow the evaluation algorithm of OSV
+// (https://ossf.github.io/osv-schema/#evaluation): an exact version or a range
+// suffices. A registry's holding version is never a finding unless its digest is
+// on record, and neither is a name that only shares a key (see
+// [ecosystem.Ecosystem.SameName]).
+func Judge(rec *rapsheet.Record, s *rapsheet.Sighting) Judgement {
+	e, ok := ecosystem.Find(rec.Ecosystem)
+	if !ok || !e.SameName(rec.Name, s.Package.Name) {
+		return Judgement{}
+	}
+	hash := sameDigest(rec.Digests, s.Evidence.Digests)
+	if hash == "" && e.HoldingVersion(s.Package.Version) {
+		return Judgement{}
+	}
+	j := judgeVersion(e, rec, s.Package.Version)
+	if j.Verdict == rapsheet.VerdictNone {
+		return j
+	}
+	if rec.Withdrawn {
+		j.Verdict, j.Why = rapsheet.VerdictWithdrawn, "the record was withdrawn"
+	}
+	var why string
+	j.Provenance, why = judgeProvenance(e, hash, &s.Evidence)
+	j.Why += "; " + why
+	return j
+}
+
+func judgeVersion(e *ecosystem.Ecosystem, rec *rapsheet.Record, v string) Judgement {
+	if v == "" {
+		switch {
+		case slices.ContainsFunc(rec.Ranges, open):
+			return Judgement{Verdict: rapsheet.VerdictPackage, Why: "every version is malicious"}
+		case len(rec.Versions)+len(rec.Ranges) > 0:
+			return Judgement{Verdict: rapsheet.VerdictUnversioned, Why: "only some versions are malicious, and the version is not known"}
+		}
+		return Judgement{}
+	}
+	var unparsed bool
+	valid := e.ValidVersion(v)
+	for _, on := range rec.Versions {
+		if on == v || valid && e.EqualVersion(on, v) {
+			return Judgement{Verdict: rapsheet.VerdictExact, Why: "this very version is on record"}
+		}
+		unparsed = unparsed || !valid || !e.ValidVersion(on)
+	}
+	bounded := ""
+	for _, g := range rec.Ranges {
+		if open(g) {
+			return Judgement{Verdict: rapsheet.VerdictPackage, Why: "every version is malicious"}
+		}
+		in, parsed := inRange(e, g, v, valid)
+		unparsed = unparsed || !parsed
+		if in && bounded == "" {
+			bounded = describe(g)
+		}
+	}
+	if bounded != "" {
+		return Judgement{Verdict: rapsheet.VerdictRange, Why: "inside the malicious range " + bounded, Unparsed: unparsed}
+	}
+	return Judgement{Unparsed: unparsed}
+}
+
+// open reports whether g covers every version there is.
+func open(g rapsheet.Range) bool {
+	start := false
+	for _, e := range g.Events {
+		if e.Kind != rapsheet.Introduced && !(e.Kind == rapsheet.Limit && e.Version == "*") {
+			return false
+		}
+		start = start || e.Kind == rapsheet.Introduced && e.Version == "0"
+	}
+	return start
+}
+
+// inRange evaluates one range. parsed is false when v or an event cannot be
+// ordered; then only a version equal to an event's text counts as inside.
+func inRange(e *ecosystem.Ecosystem, g rapsheet.Range, v string, valid bool) (in, parsed bool) {
+	orderable := func(ev rapsheet.Event) bool { return zero(ev) || ev.Version == "*" || e.ValidVersion(ev.Version) }
+	if !valid || slices.ContainsFunc(g.Events, func(ev rapsheet.Event) bool { return !orderable(ev) }) {
+		in = slices.ContainsFunc(g.Events, func(ev rapsheet.Event) bool {
+			return ev.Version == v && (ev.Kind == rapsheet.Introduced || ev.Kind == rapsheet.LastAffected)
+		})
+		return in, false
+	}
+	events := g.Events
+	order := func(a, b rapsheet.Event) int {
+		switch {
+		case zero(a) || zero(b):
+			return cmp.Compare(btoi(zero(b)), btoi(zero(a)))
+		case a.Version == "*" || b.Version == "*":
+			return cmp.Compare(btoi(a.Version == "*"), btoi(b.Version == "*"))
+		}
+		return e.Compare(a.Version, b.Version)
+	}
+	if !slices.IsSortedFunc(events, order) {
+		events = slices.SortedStableFunc(slices.Values(events), order)
+	}
+	limited, below := false, false
+	for _, ev := range events {
+		switch ev.Kind {
+		case rapsheet.Introduced:
+			if zero(ev) || e.Compare(v, ev.Version) >= 0 {
+				in = true
+			}
+		case rapsheet.Fixed:
+			if e.Compare(v, ev.Version) >= 0 {
+				in = false
+			}
+		case rapsheet.LastAffected:
+			if e.Compare(v, ev.Version) > 0 {
+				in = false
+			}
+		case rapsheet.Limit:
+			limited = true
+			below = below || ev.Version == "*" || e.Compare(v, ev.Version) < 0
+		}
+	}
+	return in && (!limited || below), true
+}
+
+// zero reports whether ev is OSV's "introduced: 0", a version before any other.
+func zero(ev rapsheet.Event) bool { return ev.Kind == rapsheet.Introduced && ev.Version == "0" }
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func describe(g rapsheet.Range) string {
+	signs := map[rapsheet.EventKind]string{
+		rapsheet.Introduced: ">=", rapsheet.Fixed: "<", rapsheet.LastAffected: "<=", rapsheet.Limit: "below limit ",
+	}
+	var parts []string
+	for _, e := range g.Events {
+		parts = append(parts, signs[e.Kind]+e.Version)
+	}
+	return strings.Join(parts, " ")
+}
+
+func sameDigest(on, seen []rapsheet.Digest) string {
+	for _, a := range on {
+		if slices.Contains(seen, a) {
+			return a.Algorithm
+		}
+	}
+	return ""
+}
+
+func judgeProvenance(e *ecosystem.Ecosystem, hash string, ev *rapsheet.Evidence) (rapsheet.Provenance, string) {
+	host := ev.Host
+	if h, _, ok := strings.Cut(host, ":"); ok {
+		host = h
+	}
+	switch {
+	case hash != "":
+		return rapsheet.ProvenanceHash, "its " + hash + " digest is on record"
+	case ev.Mirror:
+		return rapsheet.ProvenanceRegistry, fmt.Sprintf("resolved from %s, declared a mirror of the public registry", ev.Host)
+	case host != "" && e.PublicHost(host):
+		return rapsheet.ProvenanceRegistry, "resolved from the public registry at " + host
+	case ev.Origin == rapsheet.OriginRegistry && host != "":
+		return rapsheet.ProvenanceElsewhere, fmt.Sprintf("resolved from %s, which is not the public registry", ev.Host)
+	case ev.Origin == rapsheet.OriginRegistry:
+		return rapsheet.ProvenanceUnknown, "resolved from a registry that is not named"
+	case ev.Origin == rapsheet.OriginUnknown:
+		return rapsheet.ProvenanceUnknown, "where it came from is not said"
+	case ev.Origin == rapsheet.OriginGit:
+		return rapsheet.ProvenanceElsewhere, "comes from a git repository, not from the registry"
+	case ev.Origin == rapsheet.OriginFile:
+		return rapsheet.ProvenanceElsewhere, "comes from a local path, not from the registry"
+	}
+	return rapsheet.ProvenanceElsewhere, fmt.Sprintf("comes from an archive at %s, not from the registry", cmp.Or(ev.Host, "a URL"))
+}
