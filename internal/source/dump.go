@@ -219,7 +219,10 @@ func (d *Dump) logger() *slog.Logger {
 
 // ecosystemPattern is what names of ecosystems look like; they become parts of
 // URLs and of file names.
-var ecosystemPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$`)
+var ecosystemPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._+-]*$`)
+
+// maxName bounds them, apart from the pattern: a counted repetition makes a large program.
+const maxEcosystem = 64
 
 // List gives the ecosystems that the dump has, sorted.
 func (d *Dump) List(ctx context.Context) ([]string, error) {
@@ -243,7 +246,7 @@ func list(ctx context.Context, org origin) ([]string, error) {
 	}
 	var names []string
 	for line := range strings.Lines(string(data)) {
-		if name := strings.TrimSpace(line); ecosystemPattern.MatchString(name) {
+		if name := strings.TrimSpace(line); len(name) <= maxEcosystem && ecosystemPattern.MatchString(name) {
 			names = append(names, name)
 		}
 	}
@@ -371,7 +374,7 @@ func (u *update) names(ctx context.Context) ([]string, error) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	for _, name := range names {
-		if !ecosystemPattern.MatchString(name) {
+		if len(name) > maxEcosystem || !ecosystemPattern.MatchString(name) {
 			return nil, fmt.Errorf("%.80q cannot be the name of an ecosystem", name)
 		}
 	}

@@ -15,7 +15,9 @@ type modified struct {
 }
 
 // idPattern is what may be asked for: ids become parts of URLs and of paths in a mirror.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:+~-]{0,254}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:+~-]*$`)
+
+const maxID = 255
 
 // parseModified reads <ECO>/modified_id.csv: "<RFC 3339 time>,<ID>" per line,
 // newest first (https://google.github.io/osv.dev/data/). The order is not relied
@@ -36,7 +38,7 @@ func parseModified(data []byte, limit int) ([]modified, error) {
 			return nil, fmt.Errorf("%w: more than %d", ErrTooManyEntries, limit)
 		}
 		stamp, id, ok := bytes.Cut(line, []byte(","))
-		if !ok || !idPattern.Match(id) {
+		if !ok || len(id) > maxID || !idPattern.Match(id) {
 			return nil, fmt.Errorf("line %d is not a time and an id: %q", number, line[:min(len(line), 80)])
 		}
 		t, err := time.Parse(time.RFC3339Nano, string(stamp))

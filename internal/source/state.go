@@ -70,7 +70,7 @@ type ecosystemState struct {
 // tempPattern is how package atomicfile names what is not finished.
 var tempPattern = regexp.MustCompile(`^\.(state\.json|records-.*|.*\.zip\.partial\.json)\.[A-Z2-7]+\.tmp$`)
 
-var recordsPattern = regexp.MustCompile(`^records-[A-Za-z0-9%._~+-]{1,200}-[0-9]{1,10}\.jsonl\.zst$`)
+var recordsPattern = regexp.MustCompile(`^records-[A-Za-z0-9%._~+-]+-[0-9]+\.jsonl\.zst$`)
 
 func recordsName(ecosystem string, generation int) string {
 	return fmt.Sprintf("records-%s-%d.jsonl.zst", url.PathEscape(ecosystem), generation)

@@ -1,0 +1,35 @@
+# Everything a person or a machine does with this repository. `make help` lists it.
+
+GO ?= go
+BIN := bin/rapsheet
+FUZZTIME ?= 60s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+
+.PHONY: help build test lint bench fuzz man clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## the program, into bin/
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/rapsheet
+
+test: ## every test, with the race detector; says in one line what is missing
+	@./scripts/test
+
+lint: ## gofmt, go vet, golangci-lint
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(GOLANGCI) run ./...
+
+bench: build ## benchmarks, and the bars of docs/performance.md against real peers
+	@./scripts/bench
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@./scripts/fuzz $(FUZZTIME)
+
+man: ## manual pages, into dist/man
+	$(GO) run ./internal/cli/man dist/man
+
+clean: ## remove what the targets above made
+	rm -rf bin dist

@@ -1,0 +1,104 @@
+package cli_test
+
+import (
+	"archive/zip"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rapsheet/rapsheet/internal/cli"
+)
+
+// now is the time of every transcript.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"rapsheet": func() {
+			env := cli.Env{Getenv: os.Getenv, Now: func() time.Time { return now }, Version: "v0.0.0-test"}
+			os.Exit(cli.Run(context.Background(), env, os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
+		},
+	})
+}
+
+// TestScripts runs the transcripts in testdata/script: every command, every exit
+// status. `status N command…` runs a command and wants that exit status.
+func TestScripts(t *testing.T) {
+	repo, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("RAPSHEET_HOME", env.WorkDir+"/home")
+			env.Setenv("NO_COLOR", "")
+			env.Setenv("REPO", repo+"/../..")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status,
+			"flip":   flip,
+			"mkzip":  mkzip,
+		},
+	})
+}
+
+// status N COMMAND…
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command [args…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = exitCode(err)
+	}
+	if got != args[0] {
+		ts.Fatalf("exit status %s, want %s", got, args[0])
+	}
+}
+
+func exitCode(err error) string {
+	const prefix = "exit status "
+	s := err.Error()
+	if len(s) > len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):]
+	}
+	return s
+}
+
+// flip FILE inverts a bit in the middle of a file.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip file")
+	}
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
+// mkzip ARCHIVE FILE…
+func mkzip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: mkzip archive file…")
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	zw := zip.NewWriter(f)
+	for _, name := range args[1:] {
+		w, err := zw.Create(filepath.Base(name))
+		ts.Check(err)
+		_, err = io.WriteString(w, ts.ReadFile(name))
+		ts.Check(err)
+	}
+	ts.Check(zw.Close())
+	ts.Check(f.Close())
+}

@@ -1,0 +1,435 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/internal/atomicfile"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/internal/report"
+	"github.com/rapsheet/rapsheet/internal/sbom"
+	"github.com/rapsheet/rapsheet/match"
+)
+
+// lookFlags are the flags of every command that looks packages up.
+type lookFlags struct {
+	catalogs []string
+	format   string
+	output   string
+	quiet    bool
+	all      bool
+	maxAge   age
+	mirrors  []string
+}
+
+func (f *lookFlags) bind(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.catalogs, "catalog", nil, "`FILE|DIR|ZIP` of records to use instead of the installed catalog; may be repeated")
+	fl.StringVar(&f.format, "format", "text", "output format: "+strings.Join(report.Formats(), ", "))
+	fl.StringVarP(&f.output, "output", "o", "", "write the report to `FILE` (whole or not at all) instead of standard output")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print findings only")
+	fl.BoolVar(&f.all, "all", false, "show findings of no consequence too: withdrawn, from elsewhere, without a version")
+	fl.Var(&f.maxAge, "max-age", "exit with 4 when the catalog is older than `AGE` (7d, 36h) and nothing was found")
+	fl.StringArrayVar(&f.mirrors, "mirror", nil, "`HOST` that serves the public registries' packages (a company's proxy); may be repeated")
+	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// age is a duration flag that knows days.
+type age time.Duration
+
+func (a *age) Type() string { return "AGE" }
+
+func (a *age) String() string {
+	if *a == 0 {
+		return ""
+	}
+	return time.Duration(*a).String()
+}
+
+func (a *age) Set(s string) error {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a number of days", s)
+		}
+		*a = age(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is not an age such as 7d or 36h", s)
+	}
+	*a = age(d)
+	return nil
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var f lookFlags
+	var ignore bool
+	cmd := &cobra.Command{
+		Use:   "scan [TARGET…]",
+		Short: "find known malicious packages in directories, lockfiles and SBOMs",
+		Long: `Scan looks every package that the targets list up in the catalog. A target is a
+directory (walked once, links not followed), a lockfile, an SBOM (CycloneDX, SPDX,
+Syft; plain or compressed), a package URL, or - for standard input. The default is
+the current directory. Nothing is sent anywhere.
+
+It exits with 1 when a malicious package is found, and with 3 when something could
+not be read; what that was stands at the end of the report.`,
+		Example: `  rapsheet scan
+  rapsheet scan services/ package-lock.json app.cdx.json.gz
+  syft dir:. -o syft-json | rapsheet scan -
+  rapsheet scan --format sarif -o rapsheet.sarif
+  rapsheet scan --catalog public.idx --catalog our-own-list/`,
+		RunE: func(cmd *cobra.Command, targets []string) error {
+			if len(targets) == 0 {
+				targets = []string{"."}
+			}
+			p := a.progress()
+			defer p.end()
+			opt := a.inventoryOptions(p)
+			opt.RespectIgnore = ignore
+			return a.look(cmd.Context(), &f, targets, a.sightings(cmd.Context(), targets, opt))
+		},
+	}
+	f.bind(cmd)
+	cmd.Flags().BoolVar(&ignore, "respect-ignore", false, "leave out what .gitignore files leave out")
+	return cmd
+}
+
+func (a *app) inventoryOptions(p *progress) inventory.Options {
+	return inventory.Options{
+		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
+			return sbom.Read(ctx, r, path, sbom.Options{})
+		},
+		SniffSBOM: func(head []byte) bool { _, ok := sbom.Sniff(head); return ok },
+		Progress: func(w inventory.Progress) {
+			p.set("%d entries, %d files read, %d packages", w.Entries, w.Files, w.Sightings)
+		},
+		Logger: a.logger(),
+	}
+}
+
+// sightings streams what all targets list.
+func (a *app) sightings(ctx context.Context, targets []string, opt inventory.Options) rapsheet.Sightings {
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		for _, t := range targets {
+			for s, err := range a.target(ctx, t, opt) {
+				if !yield(s, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (a *app) target(ctx context.Context, t string, opt inventory.Options) rapsheet.Sightings {
+	if t == "-" {
+		return inventory.Read(ctx, a.stdin, "-", opt)
+	}
+	if strings.HasPrefix(t, "pkg:") {
+		return purl(t)
+	}
+	st, err := os.Stat(t)
+	switch {
+	case err != nil:
+		return unread(t, err)
+	case st.IsDir():
+		return inventory.Walk(ctx, t, opt)
+	}
+	return inventory.ReadFile(ctx, t, opt)
+}
+
+// purl is the sighting of a package URL on the command line.
+func purl(s string) rapsheet.Sightings {
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		p, ev, err := ecosystem.ParsePURL(s)
+		if err != nil {
+			kind := rapsheet.NoteUnread
+			if errors.Is(err, ecosystem.ErrUnknownType) {
+				kind = rapsheet.NoteUnmatchable
+			}
+			yield(rapsheet.Sighting{}, &rapsheet.Note{Kind: kind, Path: s, Message: err.Error()})
+			return
+		}
+		yield(rapsheet.Sighting{Package: p, Evidence: ev, Location: rapsheet.Location{Path: s, Kind: "purl"}}, nil)
+	}
+}
+
+func unread(target string, err error) rapsheet.Sightings {
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		yield(rapsheet.Sighting{}, &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: target, Message: err.Error()})
+	}
+}
+
+// mirrored marks the sightings that were resolved from a declared mirror.
+func mirrored(in rapsheet.Sightings, mirrors []string) rapsheet.Sightings {
+	if len(mirrors) == 0 {
+		return in
+	}
+	hosts := make([]string, 0, len(mirrors))
+	for _, m := range mirrors {
+		hosts = append(hosts, strings.ToLower(m))
+	}
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		for s, err := range in {
+			host, _, _ := strings.Cut(s.Evidence.Host, ":")
+			if host != "" && (slices.Contains(hosts, host) || slices.Contains(hosts, s.Evidence.Host)) {
+				s.Evidence.Mirror = true
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// look matches a stream of sightings and reports; it sets the exit status.
+func (a *app) look(ctx context.Context, f *lookFlags, targets []string, sightings rapsheet.Sightings) error {
+	if !slices.Contains(report.Formats(), f.format) {
+		return &usageError{fmt.Sprintf("unknown format %q", f.format), "one of: " + strings.Join(report.Formats(), ", ")}
+	}
+	cats, err := a.catalogs(ctx, f.catalogs)
+	if err != nil {
+		return err
+	}
+	defer cats.Close()
+	return a.output(f.output, func(w io.Writer) error {
+		bw := bufio.NewWriterSize(w, 64<<10)
+		h, err := report.New(f.format, bw, report.Options{
+			Color: f.output == "" && a.colour(), Width: a.width(), Quiet: f.quiet, All: f.all,
+		})
+		if err != nil {
+			return err
+		}
+		started := a.env.Now()
+		err = h.Begin(&rapsheet.Scan{
+			Tool: "rapsheet", Version: a.env.Version, Started: started, Targets: targets, Catalogs: cats.infos, All: f.all,
+		})
+		if err != nil {
+			return err
+		}
+		if f.format == "jsonl" {
+			// A reader of the stream sees each piece as it comes.
+			h = &flushing{Handler: h, w: bw}
+		}
+		sum, broken := match.Run(ctx, cats.indexes, mirrored(sightings, f.mirrors), h)
+		if broken != nil {
+			sum.Complete = false
+		}
+		sum.Elapsed = a.env.Now().Sub(started)
+		if err := h.End(&sum); err != nil {
+			return err
+		}
+		if err := bw.Flush(); err != nil {
+			return err
+		}
+		a.status = sum.Status()
+		if a.status == rapsheet.ExitFound {
+			return nil
+		}
+		if broken != nil {
+			return broken
+		}
+		return cats.stale(started, time.Duration(f.maxAge))
+	})
+}
+
+// flushing flushes after every piece.
+type flushing struct {
+	rapsheet.Handler
+	w *bufio.Writer
+}
+
+func (f *flushing) Finding(x *rapsheet.Finding) error {
+	if err := f.Handler.Finding(x); err != nil {
+		return err
+	}
+	return f.w.Flush()
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return &usageError{fmt.Sprintf("cannot write %s: %v", path, errors.Unwrap(err)), "does the directory exist?"}
+	}
+	var stopped error
+	err := atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		stopped = write(w)
+		// A report that was written to its end is kept, whatever status it means.
+		var cat *catalogError
+		if errors.As(stopped, &cat) {
+			return nil
+		}
+		return stopped
+	})
+	switch {
+	case stopped != nil:
+		return stopped
+	case err != nil:
+		return &outputError{err}
+	}
+	return nil
+}
+
+// outputError is a report that could not be written.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "write the output: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+func (a *app) checkCommand() *cobra.Command {
+	var f lookFlags
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "check PURL…",
+		Short: "say whether single packages are on record",
+		Example: `  rapsheet check pkg:npm/event-stream@3.3.6
+  rapsheet check pkg:pypi/ctx pkg:nuget/Newtonsoft.Json@13.0.3
+  rapsheet check --verbose pkg:npm/flatmap-stream@0.1.1   # the full record`,
+		Args: args(cobra.MinimumNArgs(1), "name a package, for example `rapsheet check pkg:npm/event-stream@3.3.6`"),
+		RunE: func(cmd *cobra.Command, purls []string) error {
+			for _, p := range purls {
+				if _, _, err := ecosystem.ParsePURL(p); err != nil && !errors.Is(err, ecosystem.ErrUnknownType) {
+					return &usageError{fmt.Sprintf("%q is not a package URL: %v", p, err), "a package URL looks like pkg:npm/%40scope/name@1.2.3 or pkg:pypi/name@1.0"}
+				}
+			}
+			sightings := func(yield func(rapsheet.Sighting, error) bool) {
+				for _, p := range purls {
+					for s, err := range purl(p) {
+						if !yield(s, err) {
+							return
+						}
+					}
+				}
+			}
+			if err := a.look(cmd.Context(), &f, purls, sightings); err != nil || !verbose {
+				return err
+			}
+			return a.records(cmd.Context(), f.catalogs, sightings)
+		},
+	}
+	f.bind(cmd)
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the full records too")
+	return cmd
+}
+
+// records prints the full records of everything that was looked up.
+func (a *app) records(ctx context.Context, paths []string, sightings rapsheet.Sightings) error {
+	cats, err := a.catalogs(ctx, paths)
+	if err != nil {
+		return err
+	}
+	defer cats.Close()
+	for s, err := range sightings {
+		if err != nil {
+			continue
+		}
+		key, _ := ecosystem.KeyOf(s.Package)
+		for _, ix := range cats.open {
+			recs, err := ix.Lookup(key)
+			if err != nil {
+				return unusable(err)
+			}
+			for _, r := range recs {
+				doc, err := ix.Document(r)
+				if err != nil {
+					return unusable(err)
+				}
+				if err := a.printRecord(doc); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) sbomCommand() *cobra.Command {
+	var format, output string
+	var ignore bool
+	cmd := &cobra.Command{
+		Use:   "sbom [TARGET…]",
+		Short: "write an SBOM of what the targets list",
+		Long: `Sbom reads targets as scan does and writes what it found as an SBOM. It exits with 3
+when something could not be read; what that was is said on standard error.`,
+		Example: `  rapsheet sbom > app.cdx.json
+  rapsheet sbom --format spdx -o app.spdx.json services/`,
+		RunE: func(cmd *cobra.Command, targets []string) error {
+			write := map[string]func(io.Writer, sbom.Document, iter.Seq[rapsheet.Sighting]) error{
+				"cyclonedx": sbom.WriteCycloneDX, "spdx": sbom.WriteSPDX,
+			}[format]
+			if write == nil {
+				return &usageError{fmt.Sprintf("unknown format %q", format), "one of: cyclonedx, spdx"}
+			}
+			if len(targets) == 0 {
+				targets = []string{"."}
+			}
+			p := a.progress()
+			defer p.end()
+			opt := a.inventoryOptions(p)
+			opt.RespectIgnore = ignore
+			return a.writeSBOM(cmd.Context(), output, targets, opt, write)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "cyclonedx", "cyclonedx (1.6 JSON) or spdx (2.3 JSON)")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE` (whole or not at all) instead of standard output")
+	cmd.Flags().BoolVar(&ignore, "respect-ignore", false, "leave out what .gitignore files leave out")
+	return cmd
+}
+
+func (a *app) writeSBOM(ctx context.Context, output string, targets []string, opt inventory.Options,
+	write func(io.Writer, sbom.Document, iter.Seq[rapsheet.Sighting]) error) error {
+	var stopped error
+	found := func(yield func(rapsheet.Sighting) bool) {
+		for s, err := range a.sightings(ctx, targets, opt) {
+			var n *rapsheet.Note
+			switch {
+			case err == nil:
+				if !yield(s) {
+					return
+				}
+			case !errors.As(err, &n):
+				stopped = err
+				return
+			default:
+				fmt.Fprintf(a.stderr, "rapsheet: %s: %s\n", n.Kind, printable.Line(n.Error()))
+				if n.Kind == rapsheet.NoteUnread {
+					a.status = rapsheet.ExitIncomplete
+				}
+			}
+		}
+	}
+	return a.output(output, func(w io.Writer) error {
+		bw := bufio.NewWriterSize(w, 64<<10)
+		doc := sbom.Document{
+			Name: strings.Join(targets, ", "), Created: a.env.Now(), ToolVersion: a.env.Version,
+		}
+		if err := write(bw, doc, found); err != nil {
+			return err
+		}
+		if stopped != nil {
+			return stopped
+		}
+		return bw.Flush()
+	})
+}

@@ -1,0 +1,22 @@
+// Package inventory finds what is used in a file tree: it walks the tree once
+// and turns every lockfile and manifest that it knows into a stream of
+// sightings, each with the evidence found beside it (resolved URL, registry
+// host, integrity digests, line).
+//
+// Flow: [Walk] lists directories in lexical order, files before subdirectories.
+// A file whose name a reader of the table (readers) or the SBOM names know is
+// opened beside its directory and handed to a small pool of workers; the results
+// are put back into walk order, so two walks of one tree give one stream.
+// [ReadFile] and [Read] are the same for a single file and for standard input,
+// which are also recognised by content.
+//
+// Promises: the tree is hostile. No symbolic link is followed below the root,
+// no special file is opened, no other device is entered. Names are data. Files,
+// entries, depth and time per file are bounded, and memory with them: results
+// wait in a small window and never pile up. A reader's panic is a note about its
+// file. Whatever could not be read becomes a [rapsheet.NoteUnread] that names it.
+//
+// Directories of version control (.git, .hg, .svn) are not entered, nor are
+// node_modules: the lockfiles in there are those that packages were published
+// with, and say nothing about what is installed.
+package inventory

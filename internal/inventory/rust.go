@@ -1,0 +1,55 @@
+package inventory
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// readCargoLock reads Cargo.lock, versions 1 to 4
+// (https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html; the
+// source's grammar is that of package ids, .../reference/pkgid-spec.html). A
+// package without a source lies in the workspace or at a path. Version 1 keeps
+// the checksums in a table at the end.
+func readCargoLock(ctx context.Context, in *input, out *sink) error {
+	b, err := in.text()
+	if err != nil {
+		return err
+	}
+	doc, at, err := readTOML(b, "package")
+	if err != nil {
+		return err
+	}
+	l := list(ctx, out, "crates.io")
+	sums := doc.table("metadata")
+	packages := doc.tables("package")
+	for i, p := range packages {
+		name, version, source := p.text("name"), p.text("version"), p.text("source")
+		ev := l.cargo(source)
+		sum := p.text("checksum")
+		if sum == "" {
+			sum = sums.text("checksum " + name + " " + version + " (" + source + ")")
+		}
+		if sum != "" {
+			ev.Digests = integrity([]string{"sha256:" + sum})
+		}
+		if err := l.add(name, version, lineAt(at, i, len(packages)), ev); err != nil {
+			return l.end(err)
+		}
+	}
+	return l.end(nil)
+}
+
+func (l *entries) cargo(source string) rapsheet.Evidence {
+	kind, at, _ := strings.Cut(source, "+")
+	switch kind {
+	case "":
+		return rapsheet.Evidence{Origin: rapsheet.OriginFile}
+	case "path", "directory", "local-registry":
+		return local(strings.TrimPrefix(at, "file://"))
+	case "git":
+		return l.git(source)
+	}
+	return l.registry(source)
+}

@@ -1,0 +1,476 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// Defaults of [Options], from shared/bad-inputs.md ("Limits").
+const (
+	DefaultFileSize = 256 << 20
+	DefaultSBOMSize = 1 << 30
+	DefaultEntries  = 5_000_000
+	DefaultDepth    = 128
+	DefaultPerFile  = 10 * time.Second
+)
+
+// Options are the limits and wishes of a walk. The zero value is ready to use.
+type Options struct {
+	// FileSize is the number of bytes up to which one file is read; 0 means [DefaultFileSize].
+	FileSize int64
+	// SBOMSize is the same for an SBOM as it lies on disk, which is read as a stream; 0 means
+	// [DefaultSBOMSize]. What it decompresses to is bounded by whoever reads it.
+	SBOMSize int64
+	// Entries is the number of directory entries after which a walk stops; 0 means [DefaultEntries].
+	Entries int
+	// Depth is how many directories below the root are entered; 0 means [DefaultDepth].
+	Depth int
+	// PerFile is how long reading one file may take, not counting the time in which the
+	// consumer of the stream is busy; 0 means [DefaultPerFile]. It does not apply to [Read]
+	// nor to pipes, where the time is the writer's.
+	PerFile time.Duration
+	// Workers is how many files are read at a time; 0 means GOMAXPROCS.
+	Workers int
+	// RespectIgnore leaves out what .gitignore files inside the tree exclude. Global and
+	// per-repository exclude files are not read.
+	RespectIgnore bool
+	// Progress, if set, is called from the goroutine that ranges over the stream, about ten
+	// times a second and once at the end.
+	Progress func(Progress)
+	// SniffSBOM reports whether head, the uncompressed first bytes of a file, begins an SBOM,
+	// and SBOM reads one, compressed or not. Without them no SBOMs are recognised.
+	SniffSBOM func(head []byte) bool
+	SBOM      func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings
+	// Logger gets one debug line per file and the stack of a reader's panic; nil means none.
+	Logger *slog.Logger
+}
+
+// Progress says how far a walk is.
+type Progress struct {
+	Entries   int // directory entries seen
+	Files     int // files read
+	Sightings int // sightings sent
+}
+
+func (o Options) withDefaults() Options {
+	o.FileSize = cmp.Or(o.FileSize, DefaultFileSize)
+	o.SBOMSize = cmp.Or(o.SBOMSize, DefaultSBOMSize)
+	o.Entries = cmp.Or(o.Entries, DefaultEntries)
+	o.Depth = cmp.Or(o.Depth, DefaultDepth)
+	o.PerFile = cmp.Or(o.PerFile, DefaultPerFile)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Walk streams what the files below the directory root list, in lexical walk
+// order. Only root itself may be a symbolic link. A root that is a file is read
+// as by [ReadFile]. The stream may be ranged over more than once; each time walks anew.
+func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
+	opt = opt.withDefaults()
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		info, err := os.Stat(root)
+		if err == nil && !info.IsDir() {
+			ReadFile(ctx, root, opt)(yield)
+			return
+		}
+		shown := filepath.ToSlash(filepath.Clean(root))
+		if err != nil {
+			yield(rapsheet.Sighting{}, unread(shown, err))
+			return
+		}
+		top, err := openTop(root)
+		if err != nil {
+			yield(rapsheet.Sighting{}, unread(shown, err))
+			return
+		}
+		defer top.close()
+		w := &walker{opt: opt, shown: shown, top: top, readers: readers()}
+		st := &stream{opt: opt, entries: &w.entries, wait: true}
+		st.run(ctx, w.walk, yield)
+	}
+}
+
+// skipped are the directories that are not entered, see the package comment.
+func skipped(name string) bool {
+	switch name {
+	case ".git", ".hg", ".svn", "node_modules":
+		return true
+	}
+	return false
+}
+
+// walker lists one tree and submits its files, in order, from one goroutine.
+type walker struct {
+	opt     Options
+	shown   string // the root as shown
+	top     *top
+	readers []reader
+	entries atomic.Int64
+
+	links, specials, ignored, devices int
+
+	submit func(*job) bool
+}
+
+// directory is one open directory on the way from the root to where the walk is.
+type directory struct {
+	f      *os.File
+	rel    string // "." is the root
+	depth  int
+	subs   []string
+	ignore *ignoreRules
+}
+
+// candidate is a file worth opening.
+type candidate struct {
+	name string
+	rd   *reader // nil for a possible SBOM
+	link bool
+	// sure says that the name promises an SBOM, so that another content is worth a note.
+	sure bool
+}
+
+var errStop = errors.New("stop")
+
+func (w *walker) walk(ctx context.Context, submit func(*job) bool) {
+	w.submit = submit
+	stack := []*directory{{f: w.top.f, rel: "."}}
+	defer func() {
+		for _, d := range stack[1:] {
+			d.f.Close()
+		}
+	}()
+	if w.list(ctx, stack[0]) != nil {
+		return
+	}
+	for {
+		d := stack[len(stack)-1]
+		if len(d.subs) == 0 {
+			if len(stack) == 1 {
+				break
+			}
+			d.f.Close()
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		name := d.subs[0]
+		d.subs = d.subs[1:]
+		sub, err := w.enter(d, name)
+		if err != nil {
+			if !w.note(rapsheet.NoteUnread, join(d.rel, name), reason(err)) {
+				return
+			}
+			continue
+		}
+		if sub == nil {
+			continue
+		}
+		stack = append(stack, sub)
+		if w.list(ctx, sub) != nil {
+			return
+		}
+	}
+	w.sumUp()
+}
+
+// sumUp says, in one note each, what was met on the way and left alone.
+func (w *walker) sumUp() {
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{w.links, "symbolic links not followed"},
+		{w.specials, "special files (pipes, sockets, devices) not opened"},
+		{w.devices, "directories on another file system not entered"},
+		{w.ignored, "entries left out by .gitignore"},
+	} {
+		if c.n > 0 && !w.submit(&job{note: &rapsheet.Note{
+			Kind: rapsheet.NoteInfo, Path: w.shown, Message: c.what, Count: c.n,
+		}}) {
+			return
+		}
+	}
+}
+
+func (w *walker) note(kind rapsheet.NoteKind, rel, message string) bool {
+	return w.submit(&job{note: &rapsheet.Note{Kind: kind, Path: w.path(rel), Message: message}})
+}
+
+// path is the file as shown: reachable from the working directory.
+func (w *walker) path(rel string) string {
+	if w.shown == "." {
+		return rel
+	}
+	return join(w.shown, rel)
+}
+
+// join is path.Join for names that are already clean.
+func join(dir, name string) string {
+	switch {
+	case dir == ".":
+		return name
+	case name == ".":
+		return dir
+	case strings.HasSuffix(dir, "/"):
+		return dir + name
+	}
+	return dir + "/" + name
+}
+
+// enter opens a subdirectory. It gives nil for one that is left alone.
+func (w *walker) enter(parent *directory, name string) (*directory, error) {
+	rel := join(parent.rel, name)
+	if parent.depth+1 > w.opt.Depth {
+		return nil, fmt.Errorf("deeper than %d directories: not entered", w.opt.Depth)
+	}
+	f, err := w.top.open(parent.f, parent.rel, name, true)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if !info.IsDir() {
+		f.Close()
+		return nil, errors.New("changed while it was read: no directory any more")
+	}
+	if !w.top.sameDevice(info) {
+		w.devices++
+		f.Close()
+		if !w.note(rapsheet.NoteInfo, rel, "another file system is mounted here: not entered") {
+			return nil, errStop
+		}
+		return nil, nil
+	}
+	return &directory{f: f, rel: rel, depth: parent.depth + 1, ignore: parent.ignore}, nil
+}
+
+// list reads d's entries, submits its files and keeps the names of its
+// subdirectories. Entries of no interest are dropped at once, so a directory of
+// millions of files costs no memory. An error ends the walk.
+func (w *walker) list(ctx context.Context, d *directory) error {
+	var files []candidate
+	var names []fs.DirEntry // kept only where .gitignore may still exclude them
+	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		batch, err := d.f.ReadDir(1024)
+		if n := w.entries.Add(int64(len(batch))); n > int64(w.opt.Entries) {
+			w.note(rapsheet.NoteUnread, d.rel, fmt.Sprintf("more than %d entries: the walk stopped here", w.opt.Entries))
+			return errStop
+		}
+		if w.opt.RespectIgnore {
+			names = append(names, batch...)
+		} else {
+			for _, e := range batch {
+				files = w.sort(d, e, files)
+			}
+		}
+		if err != nil {
+			if err != io.EOF && !w.note(rapsheet.NoteUnread, d.rel, reason(err)) {
+				return errStop
+			}
+			break
+		}
+	}
+	if w.opt.RespectIgnore {
+		for _, e := range names {
+			if e.Name() == ".gitignore" && e.Type().IsRegular() {
+				d.ignore = w.loadIgnore(d)
+			}
+		}
+		for _, e := range names {
+			if d.ignore.match(join(d.rel, e.Name()), e.IsDir()) {
+				w.ignored++
+				continue
+			}
+			files = w.sort(d, e, files)
+		}
+	}
+	slices.Sort(d.subs)
+	slices.SortFunc(files, func(a, b candidate) int { return strings.Compare(a.name, b.name) })
+	for _, c := range files {
+		if !w.file(d, c) {
+			return errStop
+		}
+	}
+	return nil
+}
+
+// sort decides about one entry: a subdirectory, a candidate, or nothing.
+func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidate {
+	name := e.Name()
+	switch t := e.Type(); {
+	case t.IsDir():
+		if !skipped(name) {
+			d.subs = append(d.subs, name)
+		}
+	case t.IsRegular():
+		if c, ok := w.candidate(d.rel, name); ok {
+			files = append(files, c)
+		}
+	case t&fs.ModeSymlink != 0:
+		w.links++
+		if c, ok := w.candidate(d.rel, name); ok {
+			c.link = true
+			files = append(files, c)
+		}
+	default:
+		w.specials++
+	}
+	return files
+}
+
+func (w *walker) candidate(dir, name string) (candidate, bool) {
+	rel := join(dir, name)
+	for i := range w.readers {
+		if w.readers[i].match(name, rel) {
+			return candidate{name: name, rd: &w.readers[i]}, true
+		}
+	}
+	if w.opt.SBOM != nil && w.opt.SniffSBOM != nil {
+		if sure, ok := sbomName(name); ok {
+			return candidate{name: name, sure: sure}, true
+		}
+	}
+	return candidate{}, false
+}
+
+// file opens one candidate and submits it.
+func (w *walker) file(d *directory, c candidate) bool {
+	rel := join(d.rel, c.name)
+	if c.link {
+		// What a link inside the tree leads to is met by the walk itself. One that
+		// leads out of it is not, and a lockfile would go unread without a word.
+		if _, err := w.top.root.Stat(rel); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+		return w.note(rapsheet.NoteUnread, rel, "symbolic link out of the tree: not followed")
+	}
+	f, err := w.top.open(d.f, d.rel, c.name, false)
+	if err != nil {
+		return w.note(rapsheet.NoteUnread, rel, reason(err))
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = errors.New("changed while it was read: no regular file any more")
+	case !w.top.sameDevice(info):
+		err = errors.New("on another file system: not read")
+	}
+	if err != nil {
+		f.Close()
+		return w.note(rapsheet.NoteUnread, rel, reason(err))
+	}
+	in := &input{path: w.path(rel), rel: rel, size: info.Size(), r: f, fsys: w.top.fs(w.opt.FileSize)}
+	return w.submit(&job{in: in, rd: c.rd, sbom: c.rd == nil, sure: c.sure, timed: true, close: f.Close})
+}
+
+// loadIgnore reads d's .gitignore. One that cannot be read excludes nothing.
+func (w *walker) loadIgnore(d *directory) *ignoreRules {
+	f, err := w.top.open(d.f, d.rel, ".gitignore", false)
+	if err != nil {
+		return d.ignore
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return d.ignore
+	}
+	rules, err := parseIgnore(f, d.rel, d.ignore)
+	if err != nil {
+		w.opt.Logger.Debug("ignore file not used", "path", w.path(join(d.rel, ".gitignore")), "error", err)
+		return d.ignore
+	}
+	return rules
+}
+
+// sbomName reports whether a file of that name may be an SBOM, and whether the
+// name promises one. Only such names are opened in a walk: sniffing every JSON
+// file of a large tree would cost more than everything else.
+// The names are those that CycloneDX's and SPDX's users and tools (cdxgen, syft) give by default.
+func sbomName(name string) (sure, ok bool) {
+	n := strings.ToLower(name)
+	n = strings.TrimSuffix(strings.TrimSuffix(n, ".gz"), ".zst")
+	for _, s := range []string{".cdx.json", ".cdx.xml", ".cdx", ".spdx.json", ".spdx3.json", ".spdx.jsonld", ".spdx3.jsonld", ".syft.json"} {
+		if strings.HasSuffix(n, s) {
+			return true, true
+		}
+	}
+	ext := path.Ext(n)
+	stem := strings.TrimSuffix(n, ext)
+	switch ext {
+	case ".spdx":
+		return false, true
+	case ".json", ".xml":
+		for _, word := range []string{"bom", "sbom"} {
+			if stem == word {
+				return false, true
+			}
+			for _, sep := range []string{".", "-", "_"} {
+				if strings.HasSuffix(stem, sep+word) {
+					return false, true
+				}
+			}
+		}
+		return false, strings.HasPrefix(stem, "sbom")
+	}
+	return false, false
+}
+
+// unread is a note about a file that could not be read.
+func unread(path string, err error) *rapsheet.Note {
+	n := &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: path, Message: reason(err)}
+	var at *lineError
+	if errors.As(err, &at) {
+		n.Line = at.line
+	}
+	return n
+}
+
+// reason is err as one line, without the path that the note already has.
+func reason(err error) string {
+	s := err.Error()
+	var pe *fs.PathError
+	if errors.As(err, &pe) && err == error(pe) {
+		op := pe.Op
+		switch op {
+		case "openat":
+			op = "open"
+		case "readdirent", "getdents":
+			op = "read directory"
+		}
+		s = op + ": " + pe.Err.Error()
+	}
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+}
+
+// lineError is an error at a line of the file being read.
+type lineError struct {
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
+func (e *lineError) Unwrap() error { return e.err }

@@ -1,0 +1,61 @@
+//go:build !unix
+
+package inventory
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// top is the root of a walk. Without openat(2) every step goes through [os.Root],
+// which refuses links out of the tree; links inside it are told by comparing what
+// lies there with what was opened.
+type top struct {
+	f    *os.File
+	root *os.Root
+}
+
+func openTop(name string) (*top, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &top{f: f, root: root}, nil
+}
+
+func (t *top) close() {
+	t.f.Close()
+	t.root.Close()
+}
+
+func (t *top) open(_ *os.File, dir, name string, directory bool) (*os.File, error) {
+	rel := join(dir, name)
+	before, err := t.root.Lstat(rel)
+	if err != nil {
+		return nil, err
+	}
+	if directory != before.IsDir() || !directory && !before.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: rel, Err: errors.New("changed while it was read")}
+	}
+	f, err := t.root.Open(rel)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err != nil || !os.SameFile(before, after) {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: rel, Err: errors.New("changed while it was read")}
+	}
+	return f, nil
+}
+
+// sameDevice is always true: these systems do not number devices.
+func (t *top) sameDevice(fs.FileInfo) bool { return true }
+
+const nonblock = 0

@@ -1,0 +1,91 @@
+//go:build unix
+
+package inventory
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// top is the root of a walk. On Unix every step down is one openat(2) from the
+// open parent that refuses symbolic links, so no race can lead out of the tree;
+// the [os.Root] is for what readers look up beside their files.
+type top struct {
+	f    *os.File
+	root *os.Root
+	dev  uint64
+}
+
+func openTop(name string) (*top, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	t := &top{f: f, root: root}
+	info, err := f.Stat()
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	t.dev, _ = device(info)
+	return t, nil
+}
+
+func (t *top) close() {
+	t.f.Close()
+	t.root.Close()
+}
+
+// open opens name, one entry of parent. O_NONBLOCK keeps a pipe that was put in
+// a file's place from holding up the walk; callers look at what they got.
+func (t *top) open(parent *os.File, dir, name string, directory bool) (*os.File, error) {
+	flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	if directory {
+		flags |= unix.O_DIRECTORY
+	}
+	conn, err := parent.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	var oerr error
+	err = conn.Control(func(p uintptr) {
+		for {
+			fd, oerr = unix.Openat(int(p), name, flags, 0)
+			if oerr != unix.EINTR {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if oerr != nil {
+		return nil, &fs.PathError{Op: "open", Path: join(dir, name), Err: oerr}
+	}
+	return os.NewFile(uintptr(fd), parent.Name()+"/"+name), nil
+}
+
+func (t *top) sameDevice(info fs.FileInfo) bool {
+	dev, ok := device(info)
+	return !ok || dev == t.dev
+}
+
+func device(info fs.FileInfo) (uint64, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return uint64(st.Dev), true // the type of Dev differs between systems
+}
+
+// nonblock is added to the flags of every open below the root.
+const nonblock = unix.O_NONBLOCK
