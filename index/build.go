@@ -208,7 +208,7 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 	if err != nil {
 		return err
 	}
-	keys, packages := b.keys()
+	keyDir, keys, packages := b.keys()
 	meta.Packages = packages
 	meta.Records, meta.Withdrawn, meta.Unmatched = len(b.docs), 0, 0
 	meta.Ecosystems = map[string]int{}
@@ -234,7 +234,8 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 	}
 	return writeSections(w, []part{
 		{tagMeta, [][]byte{metaJSON}},
-		{tagKeys, [][]byte{keys}},
+		{tagKeyD, [][]byte{keyDir}},
+		{tagKeys, keys},
 		{tagIDs, [][]byte{b.idTable()}},
 		{tagDir, [][]byte{dir}},
 		{tagDocs, docs},
@@ -251,7 +252,7 @@ func (ix *Index) Redate(w io.Writer, date time.Time) error {
 		return fmt.Errorf("write description: %w", err)
 	}
 	parts := []part{{tagMeta, [][]byte{metaJSON}}}
-	for _, tag := range []string{tagKeys, tagIDs, tagDir, tagDocs} {
+	for _, tag := range []string{tagKeyD, tagKeys, tagIDs, tagDir, tagDocs} {
 		b, err := ix.readSection(tag, maxSection)
 		if err != nil {
 			return err
@@ -361,15 +362,28 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 	return blocks, dir, nil
 }
 
-// keys writes the part that matching needs.
-func (b *Builder) keys() (out []byte, packages int) {
-	var tw tableWriter
-	var bases []uint32
+// keys writes the part that matching needs: the directory, and the chunks.
+func (b *Builder) keys() (dir []byte, chunks [][]byte, packages int) {
 	type run struct {
 		name   string
-		blocks int
+		chunks int
 	}
 	var runs []run
+	var list []byte // of chunks, for the directory
+	var tw tableWriter
+	first := ""
+	finish := func() {
+		if tw.empty() {
+			return
+		}
+		c := tw.bytes()
+		list = binary.AppendUvarint(list, uint64(len(c)))
+		list = binary.LittleEndian.AppendUint32(list, crc32.Checksum(c, castagnoli))
+		list = appendString(list, first)
+		chunks = append(chunks, c)
+		runs[len(runs)-1].chunks++
+		tw = tableWriter{}
+	}
 	for i := 0; i < len(b.entries); {
 		end := i
 		for end < len(b.entries) && b.entries[end].key == b.entries[i].key {
@@ -377,34 +391,37 @@ func (b *Builder) keys() (out []byte, packages int) {
 		}
 		key := b.entries[i].key
 		if len(runs) == 0 || runs[len(runs)-1].name != key.Ecosystem {
-			tw.cut()
+			finish()
 			runs = append(runs, run{name: key.Ecosystem})
 		}
 		if tw.full() {
 			tw.cut()
+			if len(tw.data) >= chunkSize {
+				finish()
+			}
+		}
+		if tw.empty() {
+			first = key.Name
 		}
 		if tw.fresh() {
-			bases = append(bases, uint32(b.entries[i].doc))
-			runs[len(runs)-1].blocks++
+			tw.base = uint64(b.entries[i].doc)
 		}
 		payload := binary.AppendUvarint(nil, uint64(end-i))
 		for ; i < end; i++ {
 			e := &b.entries[i]
 			e.rec.Document = uint32(e.doc)
-			payload = appendRecord(payload, &e.rec, bases[len(bases)-1], key.Name)
+			payload = appendRecord(payload, &e.rec, uint32(tw.base), key.Name)
 		}
 		tw.add(key.Name, payload)
 		packages++
 	}
-	out = binary.AppendUvarint(out, uint64(len(runs)))
+	finish()
+	dir = binary.AppendUvarint(dir, uint64(len(runs)))
 	for _, r := range runs {
-		out = appendString(out, r.name)
-		out = binary.AppendUvarint(out, uint64(r.blocks))
+		dir = appendString(dir, r.name)
+		dir = binary.AppendUvarint(dir, uint64(r.chunks))
 	}
-	for _, v := range bases {
-		out = binary.LittleEndian.AppendUint32(out, v)
-	}
-	return append(out, tw.bytes()...), packages
+	return append(dir, list...), chunks, packages
 }
 
 // idTable writes the table from ids and aliases to documents.
@@ -446,12 +463,14 @@ func (b *Builder) idTable() []byte {
 type tableWriter struct {
 	offsets []uint32
 	data    []byte
-	n       int // entries in the current block
+	base    uint64 // of the block that is begun next
+	n       int    // entries in the current block
 	last    string
 }
 
 func (t *tableWriter) full() bool  { return t.n == blockLen }
 func (t *tableWriter) fresh() bool { return t.n == 0 }
+func (t *tableWriter) empty() bool { return len(t.offsets) == 0 }
 
 func (t *tableWriter) cut() { t.n = 0 }
 
@@ -459,6 +478,7 @@ func (t *tableWriter) add(key string, payload []byte) {
 	shared := 0
 	if t.n == 0 {
 		t.offsets = append(t.offsets, uint32(len(t.data)))
+		t.data = binary.AppendUvarint(t.data, t.base)
 	} else {
 		for shared < len(key) && shared < len(t.last) && key[shared] == t.last[shared] {
 			shared++

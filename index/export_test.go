@@ -8,11 +8,15 @@ import (
 
 // Keys gives the part that matching needs.
 func Keys(ix *Index) []byte {
-	b, err := ix.readSection(tagKeys, maxSection)
-	if err != nil {
-		panic(err)
+	var out []byte
+	for _, tag := range []string{tagKeyD, tagKeys} {
+		b, err := ix.readSection(tag, maxSection)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, b...)
 	}
-	return b
+	return out
 }
 
 // Reseal gives a copy of a file with every checksum made right, so that a fuzzer
@@ -28,7 +32,7 @@ func Reseal(b []byte) []byte {
 		return b
 	}
 	tab := b[headerSize : headerSize+n*entrySize]
-	var dir, docs []byte
+	var dir, docs, keyDir, keys []byte
 	for i := range n {
 		e := tab[i*entrySize:]
 		off, size := le.Uint64(e[8:]), le.Uint64(e[16:])
@@ -40,7 +44,27 @@ func Reseal(b []byte) []byte {
 			dir = b[off : off+size]
 		case tagDocs:
 			docs = b[off : off+size]
+		case tagKeyD:
+			keyDir = b[off : off+size]
+		case tagKeys:
+			keys = b[off : off+size]
 		}
+	}
+	d := decoder{b: keyDir}
+	chunks := 0
+	for range d.count(len(keyDir)) {
+		d.string()
+		chunks += d.count(len(keyDir))
+	}
+	for ; chunks > 0 && !d.bad; chunks-- {
+		size := d.uint()
+		if d.bad || len(keyDir)-d.at < 4 || size > uint64(len(keys)) {
+			break
+		}
+		le.PutUint32(keyDir[d.at:], crc32.Checksum(keys[:size], castagnoli))
+		keys = keys[size:]
+		d.at += 4
+		d.string()
 	}
 	for ; len(dir) >= dirEntry; dir = dir[dirEntry:] {
 		size := le.Uint32(dir)

@@ -2,11 +2,11 @@
 // immutable, versioned, checksummed file that answers "is this package on
 // record?" without parsing JSON and without a database.
 //
-// Flow: a [Builder] takes records and writes a file; [Open] reads its header and
-// the part that matching needs (a few megabytes for hundreds of thousands of
-// records) and checks them; [Index.Lookup] is then a binary search in memory;
-// [Index.Document] reads and checks one compressed block of full records, only
-// when a finding is shown. FORMAT.md beside this file describes the bytes.
+// Flow: a [Builder] takes records and writes a file; [Open] reads and checks a few
+// kilobytes; [Index.Lookup] reads and checks the part of the table of names that a
+// key falls into, once, and is then a binary search in memory; [Index.Document]
+// reads and checks one compressed block of full records, only when a finding is
+// shown. FORMAT.md beside this file describes the bytes.
 //
 // Promise: every byte is covered by a checksum that is verified before the byte
 // is used. A damaged, truncated or foreign file is an error ([ErrDamaged],
@@ -77,6 +77,7 @@ const (
 // Section tags.
 const (
 	tagMeta = "META"
+	tagKeyD = "KEYD"
 	tagKeys = "KEYS"
 	tagIDs  = "IDIX"
 	tagDocs = "DOCS"
@@ -96,7 +97,7 @@ type Index struct {
 	closer   io.Closer
 	size     int64
 	meta     Meta
-	keys     keyTable
+	keys     *keyTable
 	sections map[string]section
 
 	ids  func() (table, error)
@@ -125,7 +126,8 @@ func Open(path string) (*Index, error) {
 }
 
 // New opens a snapshot of size bytes in r. It reads and verifies the header,
-// the description and the part that matching needs; the rest is read on demand.
+// the description and the directory of names; the rest is read, and verified, on
+// demand.
 func New(r io.ReaderAt, size int64) (*Index, error) {
 	ix := &Index{r: r, size: size, sections: map[string]section{}}
 	if err := ix.readHeader(); err != nil {
@@ -138,12 +140,15 @@ func New(r io.ReaderAt, size int64) (*Index, error) {
 	if err := json.Unmarshal(meta, &ix.meta); err != nil {
 		return nil, fmt.Errorf("%w: description: %w", ErrDamaged, err)
 	}
-	keys, err := ix.readSection(tagKeys, maxSection)
+	keys, err := ix.readSection(tagKeyD, maxSection)
 	if err != nil {
 		return nil, err
 	}
-	if ix.keys, err = parseKeys(keys); err != nil {
+	if ix.keys, err = parseKeys(keys, ix.sections[tagKeys].size); err != nil {
 		return nil, err
+	}
+	ix.keys.read = func(off, size uint64, crc uint32) ([]byte, error) {
+		return ix.readVerified("names", ix.sections[tagKeys].off+off, size, crc)
 	}
 	ix.ids = sync.OnceValues(func() (table, error) {
 		b, err := ix.readSection(tagIDs, maxSection)
@@ -231,7 +236,7 @@ func (ix *Index) readHeader() error {
 	if at != uint64(ix.size) {
 		return fmt.Errorf("%w: %d bytes after the last section", ErrDamaged, uint64(ix.size)-at)
 	}
-	for _, tag := range []string{tagMeta, tagKeys, tagIDs, tagDir, tagDocs} {
+	for _, tag := range []string{tagMeta, tagKeyD, tagKeys, tagIDs, tagDir, tagDocs} {
 		if _, ok := ix.sections[tag]; !ok {
 			return fmt.Errorf("%w: no section %q", ErrDamaged, tag)
 		}
@@ -245,12 +250,17 @@ func (ix *Index) readSection(tag string, limit uint64) ([]byte, error) {
 	if s.size > limit {
 		return nil, fmt.Errorf("%w: section %q has %d bytes, more than the limit of %d", ErrDamaged, tag, s.size, limit)
 	}
-	b := make([]byte, s.size)
-	if _, err := ix.r.ReadAt(b, int64(s.off)); err != nil {
-		return nil, fmt.Errorf("%w: section %q: %w", ErrDamaged, tag, err)
+	return ix.readVerified(fmt.Sprintf("section %q", tag), s.off, s.size, s.crc)
+}
+
+// readVerified reads a part of the file that has a checksum of its own; what names it.
+func (ix *Index) readVerified(what string, off, size uint64, crc uint32) ([]byte, error) {
+	b := make([]byte, size)
+	if _, err := ix.r.ReadAt(b, int64(off)); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
 	}
-	if crc32.Checksum(b, castagnoli) != s.crc {
-		return nil, fmt.Errorf("%w: checksum of section %q", ErrDamaged, tag)
+	if crc32.Checksum(b, castagnoli) != crc {
+		return nil, fmt.Errorf("%w: checksum of %s", ErrDamaged, what)
 	}
 	return b, nil
 }
@@ -271,13 +281,19 @@ func (ix *Index) Verify() error {
 	if n != ix.meta.Records {
 		return fmt.Errorf("%w: %d documents, its description says %d", ErrDamaged, n, ix.meta.Records)
 	}
-	s := ix.sections[tagDocs]
-	h := crc32.New(castagnoli)
-	if _, err := io.Copy(h, io.NewSectionReader(ix.r, int64(s.off), int64(s.size))); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	for i := range ix.keys.chunks {
+		if _, err := ix.keys.load(&ix.keys.chunks[i]); err != nil {
+			return err
+		}
 	}
-	if h.Sum32() != s.crc {
-		return fmt.Errorf("%w: checksum of section %q", ErrDamaged, tagDocs)
+	for tag, s := range ix.sections {
+		h := crc32.New(castagnoli)
+		if _, err := io.Copy(h, io.NewSectionReader(ix.r, int64(s.off), int64(s.size))); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if h.Sum32() != s.crc {
+			return fmt.Errorf("%w: checksum of section %q", ErrDamaged, tag)
+		}
 	}
 	return nil
 }
@@ -301,8 +317,8 @@ func (ix *Index) ByID(id string) ([]*osv.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	payload, block, err := t.find(0, t.blocks, id)
-	if err != nil || block < 0 {
+	payload, _, ok, err := t.find(id)
+	if err != nil || !ok {
 		return nil, err
 	}
 	d := decoder{b: payload}
@@ -443,12 +459,9 @@ func (ix *Index) document(n uint32) (*osv.Record, error) {
 
 // block reads, verifies and decompresses one block.
 func (ix *Index) block(b docBlock) (*block, error) {
-	buf := make([]byte, b.size)
-	if _, err := ix.r.ReadAt(buf, int64(ix.sections[tagDocs].off+b.off)); err != nil {
-		return nil, fmt.Errorf("%w: documents from %d: %w", ErrDamaged, b.first, err)
-	}
-	if crc32.Checksum(buf, castagnoli) != b.crc {
-		return nil, fmt.Errorf("%w: checksum of documents from %d", ErrDamaged, b.first)
+	buf, err := ix.readVerified("documents", ix.sections[tagDocs].off+b.off, uint64(b.size), b.crc)
+	if err != nil {
+		return nil, err
 	}
 	dec, err := ix.docs.decoder()
 	if err != nil {

@@ -4,13 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unsafe"
-
-	"github.com/rapsheet/rapsheet"
 )
 
 // table is a sorted run of (key, payload) entries in blocks of blockLen, each key
-// written as what it does not share with the one before. A block's first key is
-// whole, so blocks can be searched by bisection.
+// written as what it does not share with the one before. A block begins with a
+// number that its payloads count from, and its first key is whole, so blocks can
+// be searched by bisection.
 type table struct {
 	offsets []byte // blocks+1 × uint32, relative to data
 	data    []byte
@@ -49,18 +48,16 @@ func (t *table) block(i int) []byte {
 	return t.data[lo:hi]
 }
 
-// find searches the blocks [lo, hi) for key and gives the entry's payload and
-// block; a block of -1 means that there is none.
-func (t *table) find(lo, hi int, key string) (payload []byte, block int, err error) {
+// find gives the payload of key and its block's base; ok is false when the table
+// does not have it.
+func (t *table) find(key string) (payload []byte, base uint64, ok bool, err error) {
+	lo, hi := 0, t.blocks
 	// The last block whose first key is not above key.
-	for n := hi - lo; n > 0; n = hi - lo {
-		if n == 1 {
-			break
-		}
-		mid := lo + n/2
+	for hi-lo > 1 {
+		mid := lo + (hi-lo)/2
 		first, fine := firstKey(t.block(mid))
 		if !fine {
-			return nil, -1, errTable
+			return nil, 0, false, errTable
 		}
 		if first > key {
 			hi = mid
@@ -69,12 +66,22 @@ func (t *table) find(lo, hi int, key string) (payload []byte, block int, err err
 		}
 	}
 	if lo >= hi {
-		return nil, -1, nil
+		return nil, 0, false, nil
 	}
+	b := t.block(lo)
+	base, n := binary.Uvarint(b)
+	if n <= 0 {
+		return nil, 0, false, errTable
+	}
+	payload, ok, err = search(b[n:], key)
+	return payload, base, ok, err
+}
+
+// search walks the entries of a block.
+func search(b []byte, key string) (payload []byte, ok bool, err error) {
 	// Walk the block, knowing how many bytes (m) the entry before has in common
 	// with key. An entry that shares more than m with the one before is on the same
 	// side of key; one that shares less has passed it.
-	b := t.block(lo)
 	m := 0
 	for len(b) > 0 {
 		var shared, suffix, size uint64
@@ -85,16 +92,16 @@ func (t *table) find(lo, hi int, key string) (payload []byte, block int, err err
 			d := decoder{b: b}
 			shared, suffix, size = d.uint(), d.uint(), d.uint()
 			if d.bad {
-				return nil, -1, errTable
+				return nil, false, errTable
 			}
 			b = b[d.at:]
 		}
 		if suffix > uint64(len(b)) || size > uint64(len(b))-suffix {
-			return nil, -1, errTable
+			return nil, false, errTable
 		}
 		switch {
 		case shared < uint64(m):
-			return nil, -1, nil
+			return nil, false, nil
 		case shared == uint64(m):
 			s := view(b[:suffix])
 			rest := key[m:]
@@ -104,21 +111,22 @@ func (t *table) find(lo, hi int, key string) (payload []byte, block int, err err
 			}
 			switch {
 			case i == len(s) && i == len(rest):
-				return b[suffix : suffix+size], lo, nil
+				return b[suffix : suffix+size], true, nil
 			case i == len(rest), i < len(s) && s[i] > rest[i]:
-				return nil, -1, nil
+				return nil, false, nil
 			}
 			m += i
 		}
 		b = b[suffix+size:]
 	}
-	return nil, -1, nil
+	return nil, false, nil
 }
 
 var errTable = fmt.Errorf("%w: table entry", ErrDamaged)
 
 func firstKey(b []byte) (string, bool) {
 	d := decoder{b: b}
+	d.uint() // base
 	shared, suffix, size := d.uint(), d.uint(), d.uint()
 	if d.bad || shared != 0 || suffix > uint64(len(b)-d.at) || size > uint64(len(b)-d.at)-suffix {
 		return "", false
@@ -176,55 +184,3 @@ func (d *decoder) bytes() []byte {
 }
 
 func (d *decoder) string() string { return view(d.bytes()) }
-
-// keyTable is the part that matching needs: a directory of ecosystems and one
-// table of names, in which every ecosystem has its own run of blocks.
-type keyTable struct {
-	ecosystems []keyRange
-	docBase    []byte // blocks × uint32: ordinal of the first document of the block
-	table      table
-}
-
-type keyRange struct {
-	name   string
-	lo, hi int
-}
-
-func parseKeys(b []byte) (keyTable, error) {
-	d := decoder{b: b}
-	var k keyTable
-	n := d.count(1 << 10)
-	at := 0
-	for range n {
-		r := keyRange{name: d.string(), lo: at}
-		at += d.count(len(b))
-		r.hi = at
-		k.ecosystems = append(k.ecosystems, r)
-	}
-	if d.bad || len(b)-d.at < at*4 {
-		return k, fmt.Errorf("%w: directory of ecosystems", ErrDamaged)
-	}
-	k.docBase = b[d.at : d.at+at*4]
-	var err error
-	if k.table, err = parseTable(b[d.at+at*4:]); err != nil {
-		return k, err
-	}
-	if k.table.blocks != at {
-		return k, fmt.Errorf("%w: directory of ecosystems", ErrDamaged)
-	}
-	return k, nil
-}
-
-func (k *keyTable) lookup(key rapsheet.Key) ([]rapsheet.Record, error) {
-	for i := range k.ecosystems {
-		if r := &k.ecosystems[i]; r.name == key.Ecosystem {
-			payload, block, err := k.table.find(r.lo, r.hi, key.Name)
-			if err != nil || block < 0 {
-				return nil, err
-			}
-			base := binary.LittleEndian.Uint32(k.docBase[block*4:])
-			return decodeRecords(payload, base, r.name, key.Name)
-		}
-	}
-	return nil, nil
-}

@@ -210,7 +210,7 @@ func parse(ctx context.Context, docs iter.Seq2[source.Document, error]) iter.Seq
 					send()
 					return
 				default:
-					cur.in = append(cur.in, document{name: d.Name, data: bytes.Clone(d.Data)})
+					cur.in = append(cur.in, document{name: d.Name, data: d.Data})
 				}
 				if len(cur.in) == batchSize && !send() {
 					return

@@ -60,6 +60,7 @@ to be rejected, and the file is written all the same.`,
 			if output == "" {
 				return &usageError{"no output file", "say where to write the catalog: -o FILE"}
 			}
+			defer sparing()()
 			p := a.progress()
 			var inputs []catalog.Input
 			for _, s := range sources {

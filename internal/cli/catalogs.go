@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/rapsheet/rapsheet"
@@ -155,6 +156,13 @@ func (a *app) openCatalog(ctx context.Context, path string) (*index.Index, error
 		fmt.Fprintf(a.stderr, "rapsheet: %s: %d records could not be used (`rapsheet catalog build` lists them)\n", path, n)
 	}
 	return inMemory(b, index.Meta{Source: path})
+}
+
+// sparing makes the collector run earlier until undo is called: a build holds
+// every record at once and makes garbage of the same size while reading.
+func sparing() (undo func()) {
+	old := debug.SetGCPercent(40)
+	return func() { debug.SetGCPercent(old) }
 }
 
 func inMemory(b *index.Builder, meta index.Meta) (*index.Index, error) {

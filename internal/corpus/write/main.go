@@ -88,9 +88,13 @@ func dump(catalog, dir string) (err error) {
 	}
 	defer ix.Close()
 	zips := map[string]*zip.Writer{}
+	var files []*os.File
 	defer func() {
 		for _, zw := range zips {
 			err = errors.Join(err, zw.Close())
+		}
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
 		}
 	}()
 	for doc, err := range ix.Documents() {
@@ -111,7 +115,7 @@ func dump(catalog, dir string) (err error) {
 			if err != nil {
 				return err
 			}
-			defer f.Close()
+			files = append(files, f)
 			zips[eco] = zip.NewWriter(f)
 		}
 		w, err := zips[eco].Create(r.ID + ".json")
