@@ -246,7 +246,8 @@ func FuzzOrigin(f *testing.F) {
 			return
 		}
 		raw = scheme + user + "MARK:MARK" + password + "@" + rest
-		if at := strings.Index(scheme, "//"); scheme != "" && (at < 0 || at+2 != len(scheme)) {
+		// Without a colon before them, slashes begin a path: "host//a:b@c" has no userinfo.
+		if at := strings.Index(scheme, "//"); scheme != "" && (at < 0 || at+2 != len(scheme) || at > 0 && scheme[at-1] != ':') {
 			return
 		}
 		ev := Origin(e, raw)

@@ -135,7 +135,7 @@ func (b *builder) add(input int, source string, p parsed) {
 	old, again := b.byID[p.id]
 	switch {
 	case !again:
-	case bytes.Equal(old.json, p.item.JSON()):
+	case !old.rejected && bytes.Equal(old.json, p.item.JSON()):
 		b.report.Skipped[skipSame]++
 		return
 	case old.input == input:

@@ -1,0 +1,152 @@
+package bounded_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/rapsheet/rapsheet/internal/bounded"
+)
+
+func TestReader(t *testing.T) {
+	for _, tt := range []struct {
+		size, limit int
+		fails       bool
+	}{
+		{0, 0, false}, {0, 5, false}, {4, 5, false}, {5, 5, false}, {6, 5, true}, {1, 0, true}, {100_000, 5, true},
+	} {
+		for name, wrap := range map[string]func(io.Reader) io.Reader{
+			"whole": func(r io.Reader) io.Reader { return r },
+			"byte":  iotest.OneByteReader,
+			"half":  iotest.HalfReader,
+			"eof":   iotest.DataErrReader,
+		} {
+			in := strings.Repeat("x", tt.size)
+			got, err := bounded.ReadAll(wrap(strings.NewReader(in)), int64(tt.limit), "thing")
+			var limit *bounded.LimitError
+			if errors.As(err, &limit) != tt.fails || !tt.fails && err != nil {
+				t.Errorf("%s: %d bytes with a limit of %d: %v", name, tt.size, tt.limit, err)
+			}
+			if want := in[:min(tt.size, tt.limit)]; string(got) != want {
+				t.Errorf("%s: %d bytes with a limit of %d: got %d", name, tt.size, tt.limit, len(got))
+			}
+			if tt.fails && (limit.Limit != int64(tt.limit) || limit.What != "thing") {
+				t.Errorf("%s: %+v", name, limit)
+			}
+		}
+	}
+}
+
+// The limit stays hit: a reader that ignores the error gets nothing more.
+func TestReaderStaysClosed(t *testing.T) {
+	r := bounded.Reader(strings.NewReader("abcdef"), 3, "thing")
+	buf := make([]byte, 10)
+	r.Read(buf)
+	if n, err := r.Read(buf); n != 0 || err == nil {
+		t.Errorf("read %d bytes after the limit, %v", n, err)
+	}
+}
+
+func gz(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func zst(t *testing.T, b []byte) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.EncodeAll(b, nil)
+}
+
+func TestDecompress(t *testing.T) {
+	text := []byte(`{"bomFormat":"CycloneDX"}`)
+	zeros := make([]byte, 8<<20)
+	for _, tt := range []struct {
+		name  string
+		in    []byte
+		limit int64
+		kind  string
+		want  []byte // of what comes out; nil when only the error counts
+		err   error  // nil: none
+	}{
+		{"plain", text, 1 << 20, bounded.None, text, nil},
+		{"empty", nil, 1 << 20, bounded.None, []byte{}, nil},
+		{"gzip", gz(t, text), 1 << 20, bounded.Gzip, text, nil},
+		{"zstd", zst(t, text), 1 << 20, bounded.Zstd, text, nil},
+		// C70: one layer only.
+		{"C70 gzip in gzip", gz(t, gz(t, text)), 1 << 20, bounded.Gzip, gz(t, text), nil},
+		{"gzip cut off", gz(t, text)[:20], 1 << 20, bounded.Gzip, nil, io.ErrUnexpectedEOF},
+		// B44, B45: flat bombs. The ratio counts only past a mebibyte of output.
+		{"B44 gzip of zeros", gz(t, zeros), 1 << 30, bounded.Gzip, nil, bounded.ErrRatio},
+		{"B45 zstd of zeros", zst(t, zeros), 1 << 30, bounded.Zstd, nil, bounded.ErrRatio},
+		{"small and dense", gz(t, zeros[:1<<19]), 1 << 30, bounded.Gzip, zeros[:1<<19], nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, kind, err := bounded.Decompress(bytes.NewReader(tt.in), tt.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			got, err := io.ReadAll(r)
+			if kind != tt.kind {
+				t.Errorf("told as %q, want %q", kind, tt.kind)
+			}
+			if !errors.Is(err, tt.err) {
+				t.Errorf("error %v, want %v", err, tt.err)
+			}
+			if tt.want != nil && !bytes.Equal(got, tt.want) {
+				t.Errorf("got %d bytes, want %d", len(got), len(tt.want))
+			}
+		})
+	}
+}
+
+// The limit is on what comes out, for every compression.
+func TestDecompressLimit(t *testing.T) {
+	text := []byte(strings.Repeat("0123456789abcdef", 100))
+	for name, in := range map[string][]byte{"plain": text, "gzip": gz(t, text), "zstd": zst(t, text)} {
+		r, _, err := bounded.Decompress(bytes.NewReader(in), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		r.Close()
+		var limit *bounded.LimitError
+		if !errors.As(err, &limit) || limit.Limit != 1000 || len(got) != 1000 {
+			t.Errorf("%s: %d bytes and %v", name, len(got), err)
+		}
+	}
+}
+
+func FuzzDecompress(f *testing.F) {
+	f.Add([]byte("plain"))
+	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})
+	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x04, 0, 9, 0, 0, 'a'})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, _, err := bounded.Decompress(bytes.NewReader(b), 1<<16)
+		if err != nil {
+			return
+		}
+		defer r.Close()
+		if n, _ := io.Copy(io.Discard, r); n > 1<<16 {
+			t.Errorf("%d bytes past a limit of %d", n, 1<<16)
+		}
+	})
+}
