@@ -140,9 +140,9 @@ func (a composer) compare(b composer) int {
 	return 0
 }
 
-func (c composer) fourNumbers() string {
-	if !c.padded {
-		return c.numbers
+func (a composer) fourNumbers() string {
+	if !a.padded {
+		return a.numbers
 	}
-	return c.numbers + strings.Repeat(".0", 3-strings.Count(c.numbers, "."))
+	return a.numbers + strings.Repeat(".0", 3-strings.Count(a.numbers, "."))
 }

@@ -22,24 +22,22 @@ import (
 // is not used because it changes names: it lowers golang and composer names, with
 // U+212A to k among them, and rewrites "_" in pypi names.
 func ParsePURL(s string) (rapsheet.Package, rapsheet.Evidence, error) {
-	fail := func(format string, args ...any) (rapsheet.Package, rapsheet.Evidence, error) {
-		return rapsheet.Package{}, rapsheet.Evidence{}, fmt.Errorf("purl: "+format, args...)
-	}
+	none := func(format string, args ...any) error { return fmt.Errorf("purl: "+format, args...) }
 	if len(s) > MaxIdentifier {
-		return fail("%d bytes, more than %d", len(s), MaxIdentifier)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%d bytes, more than %d", len(s), MaxIdentifier)
 	}
 	if !printableText(s) {
-		return fail("%q has control characters or is not UTF-8", s)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has control characters or is not UTF-8", s)
 	}
 	if len(s) < 4 || lowerASCII(s[:4]) != "pkg:" {
-		return fail("%q does not start with pkg:", s)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q does not start with pkg:", s)
 	}
 	rest, _, _ := strings.Cut(s[4:], "#") // the subpath is inside the package
 	rest, query, _ := strings.Cut(rest, "?")
 	typ, rest, ok := strings.Cut(strings.TrimLeft(rest, "/"), "/")
 	typ = lowerASCII(typ)
 	if !ok || !validType(typ) {
-		return fail("%q has no type and name", s)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has no type and name", s)
 	}
 	rest = strings.Trim(rest, "/")
 	version := ""
@@ -50,15 +48,15 @@ func ParsePURL(s string) (rapsheet.Package, rapsheet.Evidence, error) {
 	slash := strings.LastIndexByte(rest, '/')
 	name, err := unescape(rest[slash+1:])
 	if err != nil {
-		return fail("%q: name: %w", s, err)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q: name: %w", s, err)
 	}
 	if version, err = unescape(version); err != nil {
-		return fail("%q: version: %w", s, err)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q: version: %w", s, err)
 	}
 	namespace := ""
 	for segment := range strings.SplitSeq(rest[:max(slash, 0)], "/") {
 		if segment, err = unescape(segment); err != nil {
-			return fail("%q: namespace: %w", s, err)
+			return rapsheet.Package{}, rapsheet.Evidence{}, none("%q: namespace: %w", s, err)
 		}
 		if segment != "" && namespace != "" {
 			namespace += "/"
@@ -66,7 +64,7 @@ func ParsePURL(s string) (rapsheet.Package, rapsheet.Evidence, error) {
 		namespace += segment
 	}
 	if name == "" || rest[0] == '@' && namespace == "" && !strings.Contains(name, "/") {
-		return fail("%q has no name", s)
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has no name", s)
 	}
 	p := rapsheet.Package{Version: version, PURL: s}
 	e := byPURLType(typ)

@@ -16,7 +16,16 @@ var vscode = Ecosystem{
 		// <publisher>.gallery.vsassets.io
 		"*.gallery.vsassets.io", "*.gallerycdn.vsassets.io", "openvsxorg.blob.core.windows.net", "openvsx.eclipsecontent.org",
 	},
-	canonical: func(name string) string { return strings.Replace(lowerASCII(name), "/", ".", 1) },
+	canonical: func(name string) string {
+		publisher, rest, slash := strings.Cut(name, "/")
+		if slash {
+			if strings.ContainsAny(publisher, ".") || strings.ContainsAny(rest, "./") {
+				return "" // neither spelling
+			}
+			name = publisher + "." + rest
+		}
+		return lowerASCII(name)
+	},
 	join: func(namespace, name string) string {
 		if namespace == "" {
 			return name

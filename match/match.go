@@ -101,10 +101,11 @@ func judgeVersion(e *ecosystem.Ecosystem, rec *rapsheet.Record, v string) Judgem
 func open(g rapsheet.Range) bool {
 	start := false
 	for _, e := range g.Events {
-		if e.Kind != rapsheet.Introduced && !(e.Kind == rapsheet.Limit && e.Version == "*") {
+		everything := e.Kind == rapsheet.Limit && e.Version == "*"
+		if e.Kind != rapsheet.Introduced && !everything {
 			return false
 		}
-		start = start || e.Kind == rapsheet.Introduced && e.Version == "0"
+		start = start || zero(e)
 	}
 	return start
 }

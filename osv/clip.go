@@ -152,7 +152,7 @@ func (c *clipper) scan() error {
 		case between:
 			n, err = c.scanBetween(in[i:])
 		case inString:
-			n, err = c.scanString(in[i:])
+			n = c.scanString(in[i:])
 		case discard:
 			n, err = c.scanDiscard(in[i:])
 		default:
@@ -222,7 +222,7 @@ func (c *clipper) endSpace(pending int) {
 }
 
 // scanString handles the inside of a string up to a quote or backslash.
-func (c *clipper) scanString(b []byte) (int, error) {
+func (c *clipper) scanString(b []byte) int {
 	safe := c.text - len(ClipMarker) // decoded bytes that stay when it is cut
 	from := 0                        // b[from:i] is to be passed on
 	for i, x := range b {
@@ -230,7 +230,7 @@ func (c *clipper) scanString(b []byte) (int, error) {
 			c.emit(b[from : i+1])
 			c.hold = -1
 			c.state = between
-			return i + 1, nil
+			return i + 1
 		}
 		if c.hold < 0 {
 			// The cut goes in front of the first character that may end beyond
@@ -247,17 +247,17 @@ func (c *clipper) scanString(b []byte) (int, error) {
 		if x == '\\' {
 			c.emit(b[from : i+1])
 			c.state = inEscape
-			return i + 1, nil
+			return i + 1
 		}
 		c.pair = false
 		if c.size++; c.size > c.text {
 			c.emit(b[from:i])
 			c.startDiscard()
-			return i, nil
+			return i
 		}
 	}
 	c.emit(b[from:])
-	return len(b), nil
+	return len(b)
 }
 
 // scanEscape handles one byte of an escape.

@@ -113,10 +113,9 @@ type part struct {
 	index int
 }
 
-func (p *path) push(name string)   { p.parts[p.n] = part{name: name}; p.n++ }
-func (p *path) pushIndex(i int)    { p.parts[p.n] = part{index: i}; p.n++ }
-func (p *path) pop(n int)          { p.n -= n }
-func (c *checker) pointer() string { return c.pointerTo("") }
+func (p *path) push(name string) { p.parts[p.n] = part{name: name}; p.n++ }
+func (p *path) pushIndex(i int)  { p.parts[p.n] = part{index: i}; p.n++ }
+func (p *path) pop(n int)        { p.n -= n }
 
 // pointerTo gives the pointer to a member of the place, or to the place for "".
 func (c *checker) pointerTo(name string) string {

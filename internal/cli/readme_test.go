@@ -75,7 +75,7 @@ func TestReadmeTranscript(t *testing.T) {
 // Every command line in the README is one that the program takes.
 func TestReadmeCommands(t *testing.T) {
 	n := 0
-	for _, line := range regexp.MustCompile("(?m)^(?:    |\\$ )(rapsheet .*)$").FindAllStringSubmatch(readme(t), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^(?:    |\$ )(rapsheet .*)$`).FindAllStringSubmatch(readme(t), -1) {
 		for _, one := range strings.Split(line[1], " && ") {
 			n++
 			args := append(strings.Fields(one)[1:], "--help")

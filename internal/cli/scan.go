@@ -46,7 +46,8 @@ func (f *lookFlags) bind(cmd *cobra.Command) {
 	fl.BoolVar(&f.all, "all", false, "show findings of no consequence too: withdrawn, from elsewhere, without a version")
 	fl.Var(&f.maxAge, "max-age", "exit with 4 when the catalog is older than `AGE` (7d, 36h) and nothing was found")
 	fl.StringArrayVar(&f.mirrors, "mirror", nil, "`HOST` that serves the public registries' packages (a company's proxy); may be repeated")
-	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	// It fails for a flag that does not exist or has completions already: this one is new.
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // age is a duration flag that knows days.

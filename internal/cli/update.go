@@ -94,7 +94,7 @@ func (a *app) update(ctx context.Context, from string, only []string, opt source
 		return errors.Join(failed, err)
 	}
 	if failed != nil {
-		var shrunk *source.SourceShrunkError
+		var shrunk *source.ShrunkError
 		hint := "what could be fetched is in the catalog; run `rapsheet update` again for the rest"
 		if errors.As(failed, &shrunk) {
 			hint = "the old records are kept; if the source is right, accept it with --force"

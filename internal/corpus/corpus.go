@@ -92,14 +92,14 @@ func Records(seed uint64, n int) iter.Seq[*osv.Record] {
 		m := &maker{r: rand.New(rand.NewPCG(seed, 1)), seen: map[string]bool{}}
 		numbers := m.r.Perm(n)
 		for i := range n {
-			if !yield(m.record(i, n, numbers[i])) {
+			if !yield(m.record(i, numbers[i])) {
 				return
 			}
 		}
 	}
 }
 
-func (m *maker) record(i, n, number int) *osv.Record {
+func (m *maker) record(i, number int) *osv.Record {
 	// Three of four are the one campaign.
 	campaign := i%4 != 0
 	eco, kind, semver := "npm", i%3, true

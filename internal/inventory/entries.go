@@ -112,8 +112,8 @@ func (l *entries) origin(raw string, digests ...string) rapsheet.Evidence {
 
 // registry is the evidence of a package that the file says came from a registry
 // at url, which may be a directory.
-func (l *entries) registry(url string, digests ...string) rapsheet.Evidence {
-	ev := l.origin(url, digests...)
+func (l *entries) registry(url string) rapsheet.Evidence {
+	ev := l.origin(url)
 	if ev.Origin != rapsheet.OriginFile {
 		ev.Origin = rapsheet.OriginRegistry
 	}
@@ -133,8 +133,8 @@ func (l *entries) git(url string) rapsheet.Evidence {
 // archive is the evidence of a package that the file says came from one archive
 // at url and not through a registry. An archive that the public registry itself
 // serves is still the package on record.
-func (l *entries) archive(url string, digests ...string) rapsheet.Evidence {
-	ev := l.origin(url, digests...)
+func (l *entries) archive(url string) rapsheet.Evidence {
+	ev := l.origin(url)
 	if ev.Origin == rapsheet.OriginUnknown {
 		ev.Origin = rapsheet.OriginURL
 	}

@@ -150,7 +150,7 @@ func (st *stream) run(parent context.Context, produce func(context.Context, func
 
 func (j *job) release() {
 	if j.close != nil {
-		j.close()
+		_ = j.close() // it was only read
 	}
 }
 

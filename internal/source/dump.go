@@ -47,14 +47,14 @@ const (
 // ErrBusy says that another update is using the directory.
 var ErrBusy = errors.New("another update is using this directory")
 
-// SourceShrunkError says that more than 10 % of an ecosystem's live records would
+// ShrunkError says that more than 10 % of an ecosystem's live records would
 // be lost. Nothing was changed; [Options].Force takes the smaller source.
-type SourceShrunkError struct {
+type ShrunkError struct {
 	Ecosystem string
 	Had, Has  int // live records held, and what the source now has
 }
 
-func (e *SourceShrunkError) Error() string {
+func (e *ShrunkError) Error() string {
 	return fmt.Sprintf("the source has only %d live records where %d are held; keeping those (force to accept)", e.Has, e.Had)
 }
 
@@ -458,7 +458,7 @@ func (u *update) bring(ctx context.Context, name string, prev ecosystemState, re
 			}
 		}
 		if shrunk(prev.Live, left, prev.Records-len(gone)) {
-			return prev, &SourceShrunkError{name, prev.Live, left}
+			return prev, &ShrunkError{name, prev.Live, left}
 		}
 		u.log.Warn("modified_id.csv is older than what is held, nothing is changed", "ecosystem", name, "newest", newest, "held", prev.Newest)
 		prev.Checked = now
@@ -500,7 +500,7 @@ func (u *update) bring(ctx context.Context, name string, prev ecosystemState, re
 		}
 	}
 	if prev.Live > 0 && !u.opt.Force && shrunk(prev.Live, next.Live, next.Records) {
-		return prev, &SourceShrunkError{name, prev.Live, next.Live}
+		return prev, &ShrunkError{name, prev.Live, next.Live}
 	}
 	compare(have, current, res)
 	if next.File != prev.File {

@@ -420,7 +420,7 @@ func TestShrunk(t *testing.T) {
 				spoil(d)
 				d.publish()
 				res, err := c.Update(t.Context(), dir, Options{Full: full})
-				var shrunk *SourceShrunkError
+				var shrunk *ShrunkError
 				if !errors.As(err, &shrunk) || shrunk.Ecosystem != "npm" || shrunk.Had != 31 || shrunk.Has >= 28 {
 					t.Fatalf("error is %v", err)
 				}

@@ -128,7 +128,7 @@ func Parse(data []byte) (*Incident, error) {
 
 func (in *Incident) check() error {
 	if !campaignForm.MatchString(in.Campaign) {
-		return fmt.Errorf("campaign %q is not lower-case words joined by - or .", in.Campaign)
+		return fmt.Errorf("campaign %q is not lower-case words joined by hyphens or dots", in.Campaign)
 	}
 	if _, err := time.Parse(time.DateOnly, in.Date); err != nil {
 		return fmt.Errorf("date %q is not a day like 2018-11-26", in.Date)
