@@ -120,6 +120,10 @@ func (a *app) inventoryOptions(p *progress) inventory.Options {
 		},
 		SniffSBOM: func(head []byte) bool { _, ok := sbom.Sniff(head); return ok },
 		Progress: func(w inventory.Progress) {
+			if w.Entries == 0 {
+				p.set("%d packages", w.Sightings)
+				return
+			}
 			p.set("%d entries, %d files read, %d packages", w.Entries, w.Files, w.Sightings)
 		},
 		Logger: a.logger(),
@@ -235,7 +239,11 @@ func (a *app) look(ctx context.Context, f *lookFlags, targets []string, sighting
 		}
 		sum, broken := match.Run(ctx, cats.indexes, mirrored(sightings, f.mirrors), h)
 		if broken != nil {
+			if err := h.Note(stopped(broken)); err != nil {
+				return err
+			}
 			sum.Complete = false
+			sum.Unread++
 		}
 		sum.Elapsed = a.env.Now().Sub(started)
 		if err := h.End(&sum); err != nil {
@@ -253,6 +261,15 @@ func (a *app) look(ctx context.Context, f *lookFlags, targets []string, sighting
 		}
 		return cats.stale(started, time.Duration(f.maxAge))
 	})
+}
+
+// stopped is the note about a scan that ended early.
+func stopped(err error) *rapsheet.Note {
+	msg := "the scan stopped early, the rest was not checked: " + err.Error()
+	if errors.Is(err, context.Canceled) {
+		msg = "interrupted: the rest was not checked"
+	}
+	return &rapsheet.Note{Kind: rapsheet.NoteUnread, Message: msg}
 }
 
 // flushing flushes after every piece.
