@@ -29,6 +29,9 @@ const docBlockSize = 256 << 10
 // only on the records and the description, not on the order of Add. It is not
 // safe for concurrent use.
 type Builder struct {
+	// Quick packs documents lightly: for a snapshot that is used once.
+	Quick bool
+
 	docs    []document
 	entries []entry
 	slab    []byte
@@ -316,6 +319,10 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 		jobs = append(jobs, &job{count: end - at})
 		at = end
 	}
+	level := zstd.SpeedBestCompression
+	if b.Quick {
+		level = zstd.SpeedFastest
+	}
 	var wg sync.WaitGroup
 	next := make(chan int)
 	starts := make([]int, len(jobs))
@@ -325,7 +332,7 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 	}
 	for range min(runtime.GOMAXPROCS(0), max(1, len(jobs))) {
 		wg.Go(func() {
-			enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+			enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
 			var raw []byte
 			for i := range next {
 				j := jobs[i]

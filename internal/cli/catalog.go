@@ -167,7 +167,7 @@ func (a *app) infoCommand() *cobra.Command {
 }
 
 func catalogFlag(cmd *cobra.Command, paths *[]string) {
-	cmd.Flags().StringArrayVar(paths, "catalog", nil, "`FILE|DIR|ZIP` of records to use instead of the installed catalog; may be repeated")
+	cmd.Flags().StringArrayVar(paths, "catalog", nil, catalogUsage)
 }
 
 func (a *app) showCommand() *cobra.Command {

@@ -89,40 +89,57 @@ func (a *app) dataDir() (string, error) {
 	return "", &usageError{"no home directory is known to keep the catalog in", "set RAPSHEET_HOME to a directory"}
 }
 
-// catalogs opens the catalogs named by --catalog; without one, the user's own;
-// without that, the built-in list.
+const catalogUsage = "`FILE|DIR|ZIP` of records to use instead of the installed catalog, or the word installed; may be repeated"
+
+// installed is the value of --catalog that stands for the catalog that is used
+// when none is named.
+const installed = "installed"
+
+// catalogs opens the catalogs named by --catalog; without one, the installed one.
 func (a *app) catalogs(ctx context.Context, paths []string) (*opened, error) {
+	if len(paths) == 0 {
+		paths = []string{installed}
+	}
 	o := &opened{}
 	for _, p := range paths {
-		ix, err := a.openCatalog(ctx, p)
+		var err error
+		if p == installed {
+			err = a.addInstalled(o)
+		} else {
+			var ix *index.Index
+			if ix, err = a.openCatalog(ctx, p); err == nil {
+				o.add(ix, p, false)
+			}
+		}
 		if err != nil {
 			o.Close()
 			return nil, err
 		}
-		o.add(ix, p, false)
 	}
-	if len(o.open) > 0 {
-		return o, nil
-	}
+	return o, nil
+}
+
+// addInstalled opens the user's own catalog; if there is none, the built-in list.
+func (a *app) addInstalled(o *opened) error {
 	dir, err := a.dataDir()
 	if err == nil {
 		path := filepath.Join(dir, catalogFile)
 		ix, err := index.Open(path)
 		if err == nil {
 			o.add(ix, path, false)
-			return o, nil
+			return nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			// A catalog that is there and unusable is never replaced by a smaller one in silence.
-			return nil, unusable(err)
+			return unusable(err)
 		}
 	}
 	ix, err := builtIn()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	o.add(ix, "built-in", true)
-	return o, nil
+	return nil
 }
 
 // openCatalog opens a snapshot, or builds one in memory from whatever
@@ -165,7 +182,9 @@ func sparing() (undo func()) {
 	return func() { debug.SetGCPercent(old) }
 }
 
+// inMemory makes an index that is used once.
 func inMemory(b *index.Builder, meta index.Meta) (*index.Index, error) {
+	b.Quick = true
 	var buf bytes.Buffer
 	if err := b.WriteTo(&buf, meta); err != nil {
 		return nil, err

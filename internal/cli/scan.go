@@ -39,7 +39,7 @@ type lookFlags struct {
 
 func (f *lookFlags) bind(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.catalogs, "catalog", nil, "`FILE|DIR|ZIP` of records to use instead of the installed catalog; may be repeated")
+	fl.StringArrayVar(&f.catalogs, "catalog", nil, catalogUsage)
 	fl.StringVar(&f.format, "format", "text", "output format: "+strings.Join(report.Formats(), ", "))
 	fl.StringVarP(&f.output, "output", "o", "", "write the report to `FILE` (whole or not at all) instead of standard output")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print findings only")
@@ -96,7 +96,7 @@ not be read; what that was stands at the end of the report.`,
   rapsheet scan services/ package-lock.json app.cdx.json.gz
   syft dir:. -o syft-json | rapsheet scan -
   rapsheet scan --format sarif -o rapsheet.sarif
-  rapsheet scan --catalog public.idx --catalog our-own-list/`,
+  rapsheet scan --catalog installed --catalog our-own-list/`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			if len(targets) == 0 {
 				targets = []string{"."}
