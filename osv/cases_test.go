@@ -587,8 +587,9 @@ func TestMalicious(t *testing.T) {
 		{`{"id":"MAL-2026-1"}`, true},
 		{`{"id":"GHSA-a-b-c","aliases":["MAL-2026-1"]}`, true},
 		{`{"id":"GHSA-a-b-c","database_specific":{"type":"malware"}}`, true},
-		{`{"id":"GHSA-a-b-c","database_specific":{"github_advisory_type":"MALWARE"}}`, true},
-		{`{"id":"GHSA-a-b-c","database_specific":{"cwe_ids":["CWE-506"]}}`, false},
+		{`{"id":"GHSA-a-b-c","database_specific":{"cwe_ids":["CWE-79","CWE-506"]}}`, true},
+		{`{"id":"GHSA-a-b-c","database_specific":{"cwe_ids":["CWE-79"]}}`, false},
+		{`{"id":"CVE-2026-1","database_specific":{"cwe_ids":["CWE-506"]}}`, false},
 		{`{"id":"GHSA-a-b-c","database_specific":{"type":1}}`, false},
 		{`{"id":"GHSA-a-b-c"}`, false},
 	} {

@@ -20,6 +20,7 @@ package osv
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,9 +191,11 @@ func hasShape(t Timestamp, shape string) bool {
 func (r *Record) IsWithdrawn() bool { return r.Withdrawn != "" }
 
 // Malicious reports whether the record is about a malicious package: its id or
-// one of its aliases is a MAL- id, or it is a GitHub advisory that its author
-// marked as malware (CWE-506 alone does not count: embedded malicious code is
-// also a weakness of benign packages).
+// one of its aliases is a MAL- id, or it is a GitHub advisory about malware. The
+// OSV form of those has no type; they are the ones under CWE-506, embedded
+// malicious code, in database_specific.cwe_ids
+// (https://cwe.mitre.org/data/definitions/506.html; "Malware in ctx",
+// "Embedded Malicious Code in ctx").
 func (r *Record) Malicious() bool {
 	if strings.HasPrefix(r.ID, "MAL-") {
 		return true
@@ -202,12 +205,15 @@ func (r *Record) Malicious() bool {
 			return true
 		}
 	}
+	if !strings.HasPrefix(r.ID, "GHSA-") || len(r.DatabaseSpecific) == 0 {
+		return false
+	}
 	var db struct {
-		Type      string `json:"type"`
-		GitHubTyp string `json:"github_advisory_type"`
+		Type   string   `json:"type"` // of GitHub's REST form, where a mirror kept it
+		CWEIDs []string `json:"cwe_ids"`
 	}
-	if len(r.DatabaseSpecific) > 0 && json.Unmarshal(r.DatabaseSpecific, &db) == nil {
-		return strings.EqualFold(db.Type, "malware") || strings.EqualFold(db.GitHubTyp, "malware")
+	if json.Unmarshal(r.DatabaseSpecific, &db) != nil {
+		return false
 	}
-	return false
+	return db.Type == "malware" || slices.Contains(db.CWEIDs, "CWE-506")
 }

@@ -70,7 +70,8 @@ func TestAccounting(t *testing.T) {
 		record("MAL-2026-1", "one", day1, ""),
 		record("GHSA-2222-3333-4444", "two", day1, `,"aliases":["MAL-2026-2"]`),
 		record("GHSA-2222-3333-5555", "three", day1, `,"database_specific":{"type":"malware"}`),
-		record("GHSA-2222-3333-6666", "four", day1, `,"database_specific":{"cwe_ids":["CWE-506"]}`),
+		record("GHSA-2222-3333-6666", "four", day1, `,"database_specific":{"cwe_ids":["CWE-79","CWE-506"]}`),
+		record("GHSA-2222-3333-7777", "buggy", day1, `,"database_specific":{"cwe_ids":["CWE-79"],"severity":"HIGH"}`),
 		record("CVE-2026-1", "five", day1, ""),
 		record("MAL-2026-6", "six", day1, `,"withdrawn":"2026-01-03T00:00:00Z"`),
 		doc{"MAL-2026-7.json", `{"id":"MAL-2026-7","modified":"` + day1 + `"}`},
@@ -78,7 +79,7 @@ func TestAccounting(t *testing.T) {
 		doc{"MAL-0000-acme-1.json", strings.Replace(record("x", "nine", day1, "").data, `"id":"x"`, `"id":""`, 1)},
 	))
 	want := map[string]string{
-		"MAL-2026-1": "one", "GHSA-2222-3333-4444": "two", "GHSA-2222-3333-5555": "three", "GHSA-2222-3333-6666": "",
+		"MAL-2026-1": "one", "GHSA-2222-3333-4444": "two", "GHSA-2222-3333-5555": "three", "GHSA-2222-3333-6666": "four", "GHSA-2222-3333-7777": "",
 		"CVE-2026-1": "", "MAL-2026-6": "six", "MAL-2026-7": "", "MAL-0000-acme-1": "nine",
 	}
 	for id, w := range want {
@@ -86,7 +87,7 @@ func TestAccounting(t *testing.T) {
 			t.Errorf("%s: got package %q, want %q", id, got, w)
 		}
 	}
-	if r.Documents != 9 || r.Records != 5 || len(r.Rejected) != 1 || r.Rejected[0].Name != "broken.json" {
+	if r.Documents != 10 || r.Records != 6 || len(r.Rejected) != 1 || r.Rejected[0].Name != "broken.json" {
 		t.Errorf("%+v", r)
 	}
 	if !maps.Equal(r.Skipped, map[string]int{"not about a malicious package": 2, "names no package": 1}) {

@@ -50,7 +50,7 @@ func (a *app) buildCommand() *cobra.Command {
 		Short: "compile OSV records into a catalog file",
 		Long: `Build reads OSV records from directory trees, single .json files, JSON lines, .zip,
 .tar, .tar.gz and .tar.zst (recognised by content), keeps those of malicious packages
-(MAL- ids, aliases to one, GitHub advisories of type malware) and writes one catalog
+(MAL- ids, aliases to one, GitHub advisories about malware: CWE-506) and writes one catalog
 file. What was left out is counted with the reason. It exits with 3 when records had
 to be rejected, and the file is written all the same.`,
 		Example: `  rapsheet catalog build -o malicious.idx malicious-packages/osv

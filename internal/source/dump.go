@@ -263,11 +263,10 @@ func list(ctx context.Context, org origin) ([]string, error) {
 //
 // The first time, and when much changed, an ecosystem's all.zip is downloaded
 // and its malicious records are kept ([osv.Record.Malicious]). Later only what
-// modified_id.csv lists as changed is fetched: MAL- records, and others that are
-// held. Other new records are not fetched, because a list of ids does not say
-// which are malicious: a GitHub advisory about malware that has no MAL- id
-// arrives with the next all.zip ([Options].Full). A record that the source no
-// longer has is dropped; a withdrawn one stays, withdrawn.
+// modified_id.csv lists as changed is fetched: MAL- records, GitHub advisories
+// (the list does not say which are about malware; the others are not kept), and
+// what is held. A record that the source no longer has is dropped; a withdrawn
+// one stays, withdrawn.
 //
 // Ecosystems stand alone: each one is replaced wholly, once all of it is there,
 // or stays as it was. Those that failed are joined in the error as
@@ -543,7 +542,8 @@ func changes(rows []modified, have map[string]held, seen map[string]bool, since 
 		}
 		switch {
 		case held && !row.time.Before(since) && !row.time.Equal(h.modified),
-			!held && strings.HasPrefix(row.id, "MAL-") && !seen[row.id]:
+			!held && strings.HasPrefix(row.id, "MAL-") && !seen[row.id],
+			!held && strings.HasPrefix(row.id, "GHSA-") && !seen[row.id] && !row.time.Before(since):
 			listed[row.id] = true
 			todo = append(todo, row)
 		}
@@ -623,11 +623,13 @@ func (u *update) held(ctx context.Context, name string, es ecosystemState) (map[
 // accept parses a document that is to be the record id. The record is nil, and
 // so is the error, if it is not about a malicious package.
 func accept(id string, data []byte) (*held, error) {
-	// Most records of most ecosystems are about vulnerabilities. One that names
-	// neither a MAL- id nor malware, and escapes no ASCII, cannot be malicious and
-	// need not be parsed.
-	if !bytes.Contains(data, []byte("MAL-")) && !bytes.Contains(data, []byte(`\u00`)) &&
-		!bytes.Contains(bytes.ToLower(data), []byte("malware")) {
+	// Most records of most ecosystems are about vulnerabilities. One that has none
+	// of the texts that osv.Record.Malicious looks for, and escapes no ASCII, need
+	// not be parsed.
+	may := slices.ContainsFunc([]string{"MAL-", "malware", "CWE-506", `\u00`}, func(s string) bool {
+		return bytes.Contains(data, []byte(s))
+	})
+	if !may {
 		return nil, nil
 	}
 	rec, _, err := osv.Parse(data)

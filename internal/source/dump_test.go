@@ -317,7 +317,7 @@ func TestUpdate(t *testing.T) {
 	list, _ := os.ReadFile(csv)
 	os.WriteFile(csv, append([]byte(later.Add(time.Hour).Format(time.RFC3339)+",GHSA-wwww-wwww-wwww\n"), list...), 0o644)
 	res = mustUpdate(t, c, dir, Options{})
-	want := []string{"/GitHub Actions/modified_id.csv", "/npm/GHSA-aaaa-bbbb-cccc.json", "/npm/MAL-2025-2.json", "/npm/MAL-2025-3.json", "/npm/MAL-2025-31.json", "/npm/modified_id.csv"}
+	want := []string{"/GitHub Actions/modified_id.csv", "/npm/GHSA-aaaa-bbbb-cccc.json", "/npm/GHSA-wwww-wwww-wwww.json", "/npm/MAL-2025-2.json", "/npm/MAL-2025-3.json", "/npm/MAL-2025-31.json", "/npm/modified_id.csv"}
 	if got := s.asked(); !slices.Equal(got, want) {
 		t.Errorf("asked for %q\nwant %q", got, want)
 	}
