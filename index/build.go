@@ -31,6 +31,9 @@ const docBlockSize = 256 << 10
 type Builder struct {
 	// Quick packs documents lightly: for a snapshot that is used once.
 	Quick bool
+	// Latest is the time after which a record's modification is not believed when the
+	// snapshot's date is taken from it; zero believes all.
+	Latest time.Time
 
 	docs    []document
 	entries []entry
@@ -224,7 +227,7 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 		if d.unmatched {
 			meta.Unmatched++
 		}
-		if d.modified.After(newest) {
+		if d.modified.After(newest) && (b.Latest.IsZero() || !d.modified.After(b.Latest)) {
 			newest = d.modified
 		}
 	}

@@ -79,10 +79,12 @@ type parsed struct {
 // in the report and does not stop the build; an input that fails as a whole does.
 //
 // The same id twice in one input with different content rejects both: which one
-// is true cannot be told. Across inputs the record modified last wins.
-func Build(ctx context.Context, inputs []Input, progress func(documents int)) (*index.Builder, Report, error) {
+// is true cannot be told. Across inputs the record modified last wins; a time more
+// than a day after now is nobody's and counts as none.
+func Build(ctx context.Context, inputs []Input, now time.Time, progress func(documents int)) (*index.Builder, Report, error) {
+	latest := now.Add(24 * time.Hour)
 	b := &builder{
-		b:      &index.Builder{},
+		b:      &index.Builder{Latest: latest},
 		byID:   map[string]held{},
 		report: Report{Skipped: map[string]int{}, Flags: map[string]int{}},
 	}
@@ -90,6 +92,9 @@ func Build(ctx context.Context, inputs []Input, progress func(documents int)) (*
 		for p, err := range parse(ctx, in.Documents) {
 			if err != nil {
 				return nil, b.report, fmt.Errorf("%s: %w", in.Name, err)
+			}
+			if p.modified.After(latest) {
+				p.modified = time.Time{}
 			}
 			b.add(i, in.Name, p)
 			if progress != nil && b.report.Documents%1024 == 0 {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/catalog"
@@ -32,11 +33,14 @@ func record(id, name, modified, more string) doc {
 		`{"id":%q,"modified":%q,"affected":[{"package":{"ecosystem":"npm","name":%q},"versions":["1.0.0"]}]%s}`, id, modified, name, more)}
 }
 
+// now is when the catalogs of the tests are built.
+var now = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+
 const day1, day2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 func build(t *testing.T, inputs ...catalog.Input) (*index.Index, catalog.Report) {
 	t.Helper()
-	b, report, err := catalog.Build(context.Background(), inputs, nil)
+	b, report, err := catalog.Build(context.Background(), inputs, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +127,8 @@ func TestSameID(t *testing.T) {
 			map[string]int{"an older state of a record that another source has": 1}},
 		{"an older state in the second source", []catalog.Input{input("a", other), input("b", one)}, "other", 0,
 			map[string]int{"an older state of a record that another source has": 1}},
+		{"A31 a time of the future does not win", []catalog.Input{input("a", one), input("b", record("MAL-2026-1", "future", "2199-01-01T00:00:00Z", ""))}, "one", 0,
+			map[string]int{"an older state of a record that another source has": 1}},
 		{"a source that is sound beside one that contradicts itself", []catalog.Input{input("a", one, other), input("b", one)}, "one", 2, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,6 +138,9 @@ func TestSameID(t *testing.T) {
 			}
 			if len(r.Rejected) != tt.rejected || len(r.Skipped)+len(tt.skipped) > 0 && !maps.Equal(r.Skipped, tt.skipped) {
 				t.Errorf("%+v", r)
+			}
+			if d := ix.Meta().Date; d.After(now) {
+				t.Errorf("the catalog is of %v", d)
 			}
 			if r.Records != ix.Meta().Records {
 				t.Errorf("%d records reported, %d in the catalog", r.Records, ix.Meta().Records)
@@ -153,7 +162,7 @@ func TestManyAndFailing(t *testing.T) {
 		docs = append(docs, record(fmt.Sprintf("MAL-2026-%d", i+1), fmt.Sprintf("pkg-%d", i), day1, ""))
 	}
 	seen := 0
-	b, r, err := catalog.Build(context.Background(), []catalog.Input{input("a", docs...)}, func(n int) { seen = n })
+	b, r, err := catalog.Build(context.Background(), []catalog.Input{input("a", docs...)}, now, func(n int) { seen = n })
 	if err != nil || r.Records != 2000 || seen == 0 || b == nil {
 		t.Fatalf("%+v, progress %d, %v", r, seen, err)
 	}
@@ -169,7 +178,7 @@ func TestManyAndFailing(t *testing.T) {
 			}
 		}
 	}}
-	if _, _, err := catalog.Build(context.Background(), []catalog.Input{failing}, nil); !errors.Is(err, boom) || !strings.Contains(err.Error(), "feed.zip") {
+	if _, _, err := catalog.Build(context.Background(), []catalog.Input{failing}, now, nil); !errors.Is(err, boom) || !strings.Contains(err.Error(), "feed.zip") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -203,7 +212,7 @@ func TestCancel(t *testing.T) {
 			}
 		}
 	}
-	_, _, err := catalog.Build(ctx, []catalog.Input{{Name: "endless", Documents: iter.Seq2[source.Document, error](endless)}}, nil)
+	_, _, err := catalog.Build(ctx, []catalog.Input{{Name: "endless", Documents: iter.Seq2[source.Document, error](endless)}}, now, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

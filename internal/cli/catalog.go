@@ -66,7 +66,7 @@ to be rejected, and the file is written all the same.`,
 			for _, s := range sources {
 				inputs = append(inputs, catalog.Input{Name: s, Documents: source.Documents(cmd.Context(), s, source.Limits{})})
 			}
-			b, report, err := catalog.Build(cmd.Context(), inputs, func(n int) { p.set("%d documents read", n) })
+			b, report, err := catalog.Build(cmd.Context(), inputs, a.env.Now(), func(n int) { p.set("%d documents read", n) })
 			if err != nil {
 				p.end()
 				return err

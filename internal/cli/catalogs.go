@@ -159,7 +159,7 @@ func (a *app) openCatalog(ctx context.Context, path string) (*index.Index, error
 		}
 	}
 	in := catalog.Input{Name: path, Documents: source.Documents(ctx, path, source.Limits{})}
-	b, report, err := catalog.Build(ctx, []catalog.Input{in}, nil)
+	b, report, err := catalog.Build(ctx, []catalog.Input{in}, a.env.Now(), nil)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err

@@ -174,7 +174,7 @@ func (a *app) rebuild(ctx context.Context, feed, path, base string, changed, com
 		return writeFile(path, func(w io.Writer) error { return old.Redate(w, a.env.Now().UTC()) })
 	}
 	defer sparing()()
-	b, report, err := catalog.Build(ctx, []catalog.Input{{Name: feed, Documents: source.Stored(feed)}}, func(n int) { p.set("%d records read", n) })
+	b, report, err := catalog.Build(ctx, []catalog.Input{{Name: feed, Documents: source.Stored(feed)}}, a.env.Now(), func(n int) { p.set("%d records read", n) })
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, source.ErrNoRecords) {
 		return nil // nothing was ever fetched; the update's own error says why
 	}
