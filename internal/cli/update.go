@@ -82,11 +82,14 @@ func (a *app) update(ctx context.Context, from string, only []string, opt source
 	if errors.Is(failed, context.Canceled) {
 		return failed
 	}
-	changed := 0
+	changed, broken := 0, 0
 	for _, e := range result.Ecosystems {
 		a.printEcosystem(e)
 		if e.Changed {
 			changed++
+		}
+		if e.Err != nil {
+			broken++
 		}
 	}
 	path := filepath.Join(dir, catalogFile)
@@ -95,9 +98,16 @@ func (a *app) update(ctx context.Context, from string, only []string, opt source
 	}
 	if failed != nil {
 		var shrunk *source.ShrunkError
-		hint := "what could be fetched is in the catalog; run `rapsheet update` again for the rest"
-		if errors.As(failed, &shrunk) {
+		hint := "the old catalog is still in place"
+		switch {
+		case errors.As(failed, &shrunk):
 			hint = "the old records are kept; if the source is right, accept it with --force"
+		case broken < len(result.Ecosystems):
+			hint = "what could be fetched is in the catalog; run `rapsheet update` again for the rest"
+		}
+		if broken > 0 {
+			// Each one's error is printed above.
+			failed = fmt.Errorf("%d of %d ecosystems failed", broken, len(result.Ecosystems))
 		}
 		return &catalogError{fmt.Errorf("update: %w", failed), hint}
 	}
