@@ -14,7 +14,7 @@ help: ## this list
 build: ## the program, into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/rapsheet
 
-test: ## every test, with the race detector; says in one line what is missing
+test: ## every test, and again with the race detector; says in one line what is missing
 	@./scripts/test
 
 lint: ## gofmt, go vet, golangci-lint

@@ -436,6 +436,9 @@ func allocated(f func()) uint64 {
 }
 
 func TestLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("about size and memory")
+	}
 	before, after, _ := strings.Cut(with("Steals.", "\x00"), "\x00")
 	inside := func(member string) string { return strings.Replace(with(`"id"`, "\x00"), "\x00", member, 1) }
 	head := func(s string) string { b, _, _ := strings.Cut(s, "\x01"); return b }
