@@ -223,7 +223,7 @@ func lines(b []byte, each func(n int, line string) error) error {
 		}
 		line = bytes.TrimSuffix(line, []byte{'\r'})
 		if conflictMarker(line) {
-			return fmt.Errorf("line %d: unresolved merge conflict", n)
+			return atLine(n, "unresolved merge conflict")
 		}
 		if err := each(n, string(line)); err != nil {
 			return err

@@ -3,7 +3,6 @@ package inventory
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -46,7 +45,7 @@ func (d *document) fail(err error) error {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
 		d.lines.at, d.lines.line = 0, 0
-		return fmt.Errorf("line %d: %w", d.lines.of(int(syntax.ByteOffset)), syntax.Err)
+		return atLine(d.lines.of(int(syntax.ByteOffset)), "%w", syntax.Err)
 	}
 	return err
 }
@@ -60,7 +59,7 @@ func (d *document) token() (jsontext.Token, error) {
 		return t, d.fail(err)
 	}
 	if d.dec.StackDepth() > maxNesting {
-		return t, fmt.Errorf("line %d: nested deeper than %d", d.line(), maxNesting)
+		return t, atLine(d.line(), "nested deeper than %d", maxNesting)
 	}
 	return t, nil
 }

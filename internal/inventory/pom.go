@@ -60,7 +60,7 @@ func (g *pomGuard) add(b []byte) error {
 			current = declaration{line: e.line}
 		}
 		if g.dependencies > maxPomDependencies {
-			return fmt.Errorf("line %d: more than %d dependencies", e.line, maxPomDependencies)
+			return atLine(e.line, "more than %d dependencies", maxPomDependencies)
 		}
 		return nil
 	}, func(name, text string) error {

@@ -51,7 +51,7 @@ func readGemfileLock(ctx context.Context, in *input, out *sink) error {
 			source = &gemSource{section: strings.TrimSpace(line)}
 			sections++
 		case source == nil:
-			return fmt.Errorf("line %d: an entry before the first section", n)
+			return atLine(n, "an entry before the first section")
 		case source.section == "CHECKSUMS":
 			if name, sum, ok := strings.Cut(body, ") "); ok {
 				checksums[strings.Replace(name, " (", " ", 1)] = sum

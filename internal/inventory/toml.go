@@ -36,7 +36,7 @@ func readTOML(b []byte, array string) (table, []int, error) {
 	if err := toml.Unmarshal(b, &doc); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return nil, nil, fmt.Errorf("line %d: %s", syntax.Position.Line, syntax.Message)
+			return nil, nil, atLine(syntax.Position.Line, "%s", syntax.Message)
 		}
 		return nil, nil, err
 	}
@@ -57,7 +57,7 @@ func scanTOML(b []byte, array string) (at []int, err error) {
 			rest := b[i:]
 			switch {
 			case conflictMarker(rest):
-				return nil, fmt.Errorf("line %d: unresolved merge conflict", line)
+				return nil, atLine(line, "unresolved merge conflict")
 			case depth > 0:
 			case isHeader(rest, header):
 				at, unnamed = append(at, line), true
@@ -93,7 +93,7 @@ func scanTOML(b []byte, array string) (at []int, err error) {
 			dots++
 		}
 		if depth > maxNesting || dots > maxNesting {
-			return nil, fmt.Errorf("line %d: nested deeper than %d", line, maxNesting)
+			return nil, atLine(line, "nested deeper than %d", maxNesting)
 		}
 		i++
 	}

@@ -441,11 +441,15 @@ func sbomName(name string) (sure, ok bool) {
 
 // unread is a note about a file that could not be read.
 func unread(path string, err error) *rapsheet.Note {
-	n := &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: path, Message: reason(err)}
+	n := &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: path}
 	var at *lineError
 	if errors.As(err, &at) {
 		n.Line = at.line
+		if err == error(at) {
+			err = at.err // the note has the line
+		}
 	}
+	n.Message = reason(err)
 	return n
 }
 
@@ -474,3 +478,8 @@ type lineError struct {
 
 func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
 func (e *lineError) Unwrap() error { return e.err }
+
+// atLine is an error at a line of the file that is read.
+func atLine(line int, format string, args ...any) error {
+	return &lineError{line, fmt.Errorf(format, args...)}
+}

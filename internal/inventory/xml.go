@@ -62,20 +62,20 @@ func readXML(b []byte, root string, start func(e *element) error, end func(name,
 		if err != nil {
 			var syntax *xml.SyntaxError
 			if errors.As(err, &syntax) {
-				return fmt.Errorf("line %d: %s", syntax.Line, syntax.Msg)
+				return atLine(syntax.Line, "%s", syntax.Msg)
 			}
 			return err
 		}
 		switch t := t.(type) {
 		case xml.Directive:
-			return fmt.Errorf("line %d: a document type declaration is not allowed", counter.of(int(dec.InputOffset())))
+			return atLine(counter.of(int(dec.InputOffset())), "a document type declaration is not allowed")
 		case xml.StartElement:
 			if len(open) == 0 && (seen || !strings.EqualFold(t.Name.Local, root)) {
 				return fmt.Errorf("the root element is not %s", root)
 			}
 			seen = true
 			if len(open) >= maxNesting {
-				return fmt.Errorf("line %d: nested deeper than %d", counter.of(int(dec.InputOffset())), maxNesting)
+				return atLine(counter.of(int(dec.InputOffset())), "nested deeper than %d", maxNesting)
 			}
 			text.Reset()
 			if err := start(&element{StartElement: t, line: counter.of(int(dec.InputOffset())), parents: open}); err != nil {
