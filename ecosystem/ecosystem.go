@@ -86,7 +86,8 @@ func KeyOf(p rapsheet.Package) (key rapsheet.Key, ok bool) {
 		return rapsheet.Key{}, false
 	}
 	name := e.canonical(p.Name)
-	if name == "" {
+	// What is left of a name may not be one: "host/ .git" ends in a space.
+	if name == "" || name != p.Name && !plausible(name) {
 		return rapsheet.Key{}, false
 	}
 	return rapsheet.Key{Ecosystem: e.Name, Name: name}, true
