@@ -467,8 +467,14 @@ func reason(err error) string {
 		}
 		s = op + ": " + pe.Err.Error()
 	}
+	if len(s) > maxReason {
+		s = strings.ToValidUTF8(s[:maxReason], "") + "…" // parsers repeat what they read
+	}
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
 }
+
+// maxReason bounds an error's text; the list of supported files is the longest of our own.
+const maxReason = 2000
 
 // lineError is an error at a line of the file being read.
 type lineError struct {

@@ -43,9 +43,9 @@ func readXML(ctx context.Context, r io.Reader, s *sink) error {
 	}
 	line, _ := x.dec.InputPos()
 	if e, ok := errors.AsType[*xml.SyntaxError](err); ok {
-		line, err = e.Line, errors.New("invalid XML: "+printableError(errors.New(e.Msg)))
+		line, err = e.Line, errors.New("invalid XML: "+reason(e.Msg))
 	} else {
-		err = errors.New(printableError(explain(err)))
+		err = errors.New(reason(explain(err).Error()))
 	}
 	return &placed{line: line, err: err}
 }

@@ -501,7 +501,7 @@ func printable(s string, limit int) string {
 // explain turns an error of the JSON decoder into one line without the library's words.
 func explain(err error) error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return fmt.Errorf("invalid JSON: %s", printableError(e.Err))
+		return fmt.Errorf("invalid JSON: %s", reason(e.Err.Error()))
 	}
 	if e, ok := errors.AsType[*bounded.LimitError](err); ok {
 		return e
@@ -512,12 +512,19 @@ func explain(err error) error {
 	return err
 }
 
-// printableError gives an error's message without control characters: decoders quote what they read.
-func printableError(err error) string {
+// maxReason is how much of a decoder's message is kept.
+const maxReason = 300
+
+// reason gives a decoder's message cut and without control characters: decoders
+// repeat what they read.
+func reason(s string) string {
+	if len(s) > maxReason {
+		s = strings.ToValidUTF8(s[:maxReason], "") + "…"
+	}
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
 			return '�'
 		}
 		return r
-	}, err.Error())
+	}, s)
 }
