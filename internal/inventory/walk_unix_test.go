@@ -2,7 +2,13 @@
 
 package inventory
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
 
 func makePipe(name string) error { return unix.Mkfifo(name, 0o644) }
 
@@ -25,4 +31,22 @@ func makeDeep(parent string, n int) error {
 		return err
 	}
 	return unix.Close(fd)
+}
+
+// withoutRoot gives up root's powers for the rest of a test, on all threads. Tests
+// that use it are not parallel.
+func withoutRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	if err := syscall.Setreuid(-1, nobody); err != nil {
+		t.Skipf("cannot be anybody but root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setreuid(-1, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
