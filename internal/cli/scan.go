@@ -105,7 +105,12 @@ not be read; what that was stands at the end of the report.`,
 			defer p.end()
 			opt := a.inventoryOptions(p)
 			opt.RespectIgnore = ignore
-			return a.look(cmd.Context(), &f, targets, a.sightings(cmd.Context(), targets, opt))
+			cats, err := a.open(cmd.Context(), &f)
+			if err != nil {
+				return err
+			}
+			defer cats.Close()
+			return a.look(cmd.Context(), &f, cats, targets, a.sightings(cmd.Context(), targets, opt))
 		},
 	}
 	f.bind(cmd)
@@ -208,16 +213,16 @@ func mirrored(in rapsheet.Sightings, mirrors []string) rapsheet.Sightings {
 	}
 }
 
-// look matches a stream of sightings and reports; it sets the exit status.
-func (a *app) look(ctx context.Context, f *lookFlags, targets []string, sightings rapsheet.Sightings) error {
+// open checks the flags and opens the catalogs that they name.
+func (a *app) open(ctx context.Context, f *lookFlags) (*opened, error) {
 	if !slices.Contains(report.Formats(), f.format) {
-		return &usageError{fmt.Sprintf("unknown format %q", f.format), "one of: " + strings.Join(report.Formats(), ", ")}
+		return nil, &usageError{fmt.Sprintf("unknown format %q", f.format), "one of: " + strings.Join(report.Formats(), ", ")}
 	}
-	cats, err := a.catalogs(ctx, f.catalogs)
-	if err != nil {
-		return err
-	}
-	defer cats.Close()
+	return a.catalogs(ctx, f.catalogs)
+}
+
+// look matches a stream of sightings and reports; it sets the exit status.
+func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []string, sightings rapsheet.Sightings) error {
 	return a.output(f.output, func(w io.Writer) error {
 		bw := bufio.NewWriterSize(w, 64<<10)
 		h, err := report.New(f.format, bw, report.Options{
@@ -326,8 +331,13 @@ func (a *app) checkCommand() *cobra.Command {
   rapsheet check --verbose pkg:npm/flatmap-stream@0.1.1   # the full record`,
 		Args: args(cobra.MinimumNArgs(1), "name a package, for example `rapsheet check pkg:npm/event-stream@3.3.6`"),
 		RunE: func(cmd *cobra.Command, purls []string) error {
+			var listed []string // those of a type that has records
 			for _, p := range purls {
-				if _, _, err := ecosystem.ParsePURL(p); err != nil && !errors.Is(err, ecosystem.ErrUnknownType) {
+				_, _, err := ecosystem.ParsePURL(p)
+				switch {
+				case err == nil:
+					listed = append(listed, p)
+				case !errors.Is(err, ecosystem.ErrUnknownType):
 					return &usageError{fmt.Sprintf("%q is not a package URL: %v", p, err), "a package URL looks like pkg:npm/%40scope/name@1.2.3 or pkg:pypi/name@1.0"}
 				}
 			}
@@ -340,46 +350,31 @@ func (a *app) checkCommand() *cobra.Command {
 					}
 				}
 			}
-			if err := a.look(cmd.Context(), &f, purls, sightings); err != nil || !verbose {
+			cats, err := a.open(cmd.Context(), &f)
+			if err != nil {
 				return err
 			}
-			return a.records(cmd.Context(), f.catalogs, sightings)
+			defer cats.Close()
+			if err := a.look(cmd.Context(), &f, cats, purls, sightings); err != nil || !verbose {
+				return err
+			}
+			for _, p := range listed {
+				recs, err := find(cats.open, p)
+				if err != nil {
+					return err
+				}
+				for _, r := range recs {
+					if err := a.printRecord(r); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
 		},
 	}
 	f.bind(cmd)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the full records too")
 	return cmd
-}
-
-// records prints the full records of everything that was looked up.
-func (a *app) records(ctx context.Context, paths []string, sightings rapsheet.Sightings) error {
-	cats, err := a.catalogs(ctx, paths)
-	if err != nil {
-		return err
-	}
-	defer cats.Close()
-	for s, err := range sightings {
-		if err != nil {
-			continue
-		}
-		key, _ := ecosystem.KeyOf(s.Package)
-		for _, ix := range cats.open {
-			recs, err := ix.Lookup(key)
-			if err != nil {
-				return unusable(err)
-			}
-			for _, r := range recs {
-				doc, err := ix.Document(r)
-				if err != nil {
-					return unusable(err)
-				}
-				if err := a.printRecord(doc); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }
 
 func (a *app) sbomCommand() *cobra.Command {

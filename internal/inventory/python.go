@@ -31,11 +31,7 @@ func pythonReaders() []reader {
 // readPoetry reads poetry.lock: https://python-poetry.org/docs/, versions 1 and 2
 // of the lockfile. Version 1 keeps the files' hashes in one table at the end.
 func readPoetry(ctx context.Context, in *input, out *sink) error {
-	b, err := in.text()
-	if err != nil {
-		return err
-	}
-	doc, at, err := readTOML(b, "package")
+	doc, at, err := in.toml("package")
 	if err != nil {
 		return err
 	}
@@ -81,11 +77,7 @@ func fileHashes(files []table) []string {
 // readUv reads uv.lock: https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile.
 // The project itself is among the packages, as a virtual or editable one.
 func readUv(ctx context.Context, in *input, out *sink) error {
-	b, err := in.text()
-	if err != nil {
-		return err
-	}
-	doc, at, err := readTOML(b, "package")
+	doc, at, err := in.toml("package")
 	if err != nil {
 		return err
 	}
@@ -128,11 +120,7 @@ func (l *entries) index(at string) rapsheet.Evidence {
 // readPdm reads pdm.lock: https://pdm-project.org/en/latest/usage/lockfile/. It
 // does not name indexes; with static URLs, the files do.
 func readPdm(ctx context.Context, in *input, out *sink) error {
-	b, err := in.text()
-	if err != nil {
-		return err
-	}
-	doc, at, err := readTOML(b, "package")
+	doc, at, err := in.toml("package")
 	if err != nil {
 		return err
 	}
@@ -172,11 +160,7 @@ func isPylock(base, _ string) bool {
 
 // readPylock reads pylock.toml: https://packaging.python.org/en/latest/specifications/pylock-toml/.
 func readPylock(ctx context.Context, in *input, out *sink) error {
-	b, err := in.text()
-	if err != nil {
-		return err
-	}
-	doc, at, err := readTOML(b, "packages")
+	doc, at, err := in.toml("packages")
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,7 @@ import (
 // package without a source lies in the workspace or at a path. Version 1 keeps
 // the checksums in a table at the end.
 func readCargoLock(ctx context.Context, in *input, out *sink) error {
-	b, err := in.text()
-	if err != nil {
-		return err
-	}
-	doc, at, err := readTOML(b, "package")
+	doc, at, err := in.toml("package")
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,15 @@ func readTOML(b []byte, array string) (table, []int, error) {
 	return doc, at, nil
 }
 
+// toml is the whole file, as by readTOML.
+func (in *input) toml(array string) (table, []int, error) {
+	b, err := in.text()
+	if err != nil {
+		return nil, nil, err
+	}
+	return readTOML(b, array)
+}
+
 // scanTOML passes over TOML text once, outside strings and comments. The parser
 // recurses for each level of nesting and copies a dotted key for each part, so
 // both are held to maxNesting here, before it runs. Lines are those of readTOML.
