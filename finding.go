@@ -16,8 +16,12 @@ type Record struct {
 	// Ecosystem and Name are the package as published; Name may differ in spelling from the key it was found under.
 	Ecosystem string
 	Name      string
-	// Withdrawn records never make a finding unless asked for.
+	// Withdrawn records never make a finding unless asked for, disputed ones excepted.
 	Withdrawn bool
+	// Disputed records are doubted by their keepers: shown as a warning, never a
+	// reason to fail. They are published as withdrawn, so Withdrawn is true too; see
+	// [DisputeOf].
+	Disputed bool
 	// Versions are the exact versions on record, Ranges the runs of versions; either suffices (OSV).
 	Versions []string
 	Ranges   []Range
@@ -93,8 +97,15 @@ type Finding struct {
 }
 
 // Malicious reports whether the finding means exit status 1: a verdict of exact,
-// range or package with a provenance other than elsewhere.
-func (f *Finding) Malicious() bool {
+// range or package with a provenance other than elsewhere, by a record that is
+// not disputed.
+func (f *Finding) Malicious() bool { return f.alarming() && !f.Record.Disputed }
+
+// Warning reports whether the finding is to be shown without being asked for and
+// means no exit status: it would be malicious if its record were not disputed.
+func (f *Finding) Warning() bool { return f.alarming() && f.Record.Disputed }
+
+func (f *Finding) alarming() bool {
 	switch f.Verdict {
 	case VerdictExact, VerdictRange, VerdictPackage:
 		return f.Provenance != ProvenanceElsewhere
@@ -133,8 +144,10 @@ type Summary struct {
 	// Sightings is how many package versions were checked, Files how many files they came from.
 	Sightings int
 	Files     int
-	// Findings counts findings with Malicious() true, Other the rest.
+	// Findings counts findings with Malicious() true, Disputed those with Warning()
+	// true, Other the rest.
 	Findings int
+	Disputed int
 	Other    int
 	// Unread counts what could not be read, Unmatchable what was read and cannot be looked up.
 	Unread      int

@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -21,9 +22,17 @@ import (
 	"github.com/rapsheet/rapsheet/osv"
 )
 
-// docBlockSize is how many bytes of documents are compressed together: larger
-// packs better, smaller is quicker to open for one finding.
-const docBlockSize = 256 << 10
+// Documents are compressed together in blocks: larger ones pack better, smaller ones
+// are quicker to open for one finding. A block ends with the first document past
+// minBlockSize bytes whose id says so, one in blockEnds, or before maxBlockSize:
+// 240 KiB on average. Where blocks end thus depends on the documents
+// nearby and not on all before, and a catalog that changed a little has nearly all of its blocks
+// unchanged ([Builder.Reuse]).
+const (
+	minBlockSize = 128 << 10
+	maxBlockSize = 512 << 10
+	blockEnds    = 128
+)
 
 // Builder collects records and writes them as one snapshot. The bytes depend
 // only on the records and the description, not on the order of Add. It is not
@@ -38,6 +47,7 @@ type Builder struct {
 	docs    []document
 	entries []entry
 	slab    []byte
+	packed  map[[sha256.Size]byte][]byte // compressed blocks by the digest of what is in them
 }
 
 type document struct {
@@ -48,6 +58,7 @@ type document struct {
 	sortKey   string // of the first key, so that neighbours in the table are neighbours on disk
 	unmatched bool
 	withdrawn bool
+	disputed  bool
 	ecosystem string
 	modified  time.Time
 }
@@ -74,7 +85,15 @@ func Prepare(r *osv.Record) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	it := Item{doc: document{id: strings.Clone(r.ID), json: raw, withdrawn: r.IsWithdrawn(), unmatched: true}}
+	return PrepareWritten(r, raw)
+}
+
+// PrepareWritten is Prepare for a record that has been written already: raw is what
+// [osv.Record.Marshal] gives for r. The item refers to raw until it is added.
+func PrepareWritten(r *osv.Record, raw []byte) (Item, error) {
+	var err error
+	_, disputed := rapsheet.DisputeOf(r)
+	it := Item{doc: document{id: strings.Clone(r.ID), json: raw, withdrawn: r.IsWithdrawn(), disputed: disputed, unmatched: true}}
 	for _, a := range r.Aliases {
 		if a != r.ID {
 			it.doc.aliases = append(it.doc.aliases, strings.Clone(a))
@@ -92,6 +111,7 @@ func Prepare(r *osv.Record) (Item, error) {
 		if !ok {
 			continue
 		}
+		e.rec.Disputed = disputed
 		if it.doc.unmatched {
 			it.doc.unmatched = false
 			it.doc.sortKey = e.key.Ecosystem + "\x00" + e.key.Name
@@ -216,13 +236,16 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 	}
 	keyDir, keys, packages := b.keys()
 	meta.Packages = packages
-	meta.Records, meta.Withdrawn, meta.Unmatched = len(b.docs), 0, 0
+	meta.Records, meta.Withdrawn, meta.Disputed, meta.Unmatched = len(b.docs), 0, 0, 0
 	meta.Ecosystems = map[string]int{}
 	newest := time.Time{}
 	for _, d := range b.docs {
 		meta.Ecosystems[d.ecosystem]++
 		if d.withdrawn {
 			meta.Withdrawn++
+		}
+		if d.disputed {
+			meta.Disputed++
 		}
 		if d.unmatched {
 			meta.Unmatched++
@@ -315,16 +338,15 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 	var jobs []*job
 	for at := 0; at < len(b.docs); {
 		end, size := at, 0
-		for end < len(b.docs) && (end == at || size+len(b.docs[end].json) <= docBlockSize) {
+		for end < len(b.docs) && (end == at || size+len(b.docs[end].json) <= maxBlockSize) {
 			size += len(b.docs[end].json)
 			end++
+			if size >= minBlockSize && crc32.Checksum([]byte(b.docs[end-1].id), castagnoli)%blockEnds == 0 {
+				break
+			}
 		}
 		jobs = append(jobs, &job{count: end - at})
 		at = end
-	}
-	level := zstd.SpeedBestCompression
-	if b.Quick {
-		level = zstd.SpeedFastest
 	}
 	var wg sync.WaitGroup
 	next := make(chan int)
@@ -335,7 +357,7 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 	}
 	for range min(runtime.GOMAXPROCS(0), max(1, len(jobs))) {
 		wg.Go(func() {
-			enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
+			enc, err := b.encoder()
 			var raw []byte
 			for i := range next {
 				j := jobs[i]
@@ -350,8 +372,13 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 				for _, d := range docs {
 					raw = append(raw, d.json...)
 				}
-				j.out = enc.EncodeAll(raw, nil)
 				j.raw = len(raw)
+				if b.packed != nil {
+					j.out = b.packed[sha256.Sum256(raw)]
+				}
+				if j.out == nil {
+					j.out = enc.EncodeAll(raw, nil)
+				}
 			}
 		})
 	}
@@ -370,6 +397,15 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 		}
 	}
 	return blocks, dir, nil
+}
+
+// encoder gives what compresses blocks; its bytes depend on nothing but what it is given.
+func (b *Builder) encoder() (*zstd.Encoder, error) {
+	level := zstd.SpeedBestCompression
+	if b.Quick {
+		level = zstd.SpeedFastest
+	}
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
 }
 
 // keys writes the part that matching needs: the directory, and the chunks.

@@ -22,6 +22,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,10 +51,12 @@ type Meta struct {
 	Sequence uint64 `json:"sequence,omitzero"`
 	// Date is how new the knowledge is: the newest `modified` of a record, or when the source was last fetched.
 	Date time.Time `json:"date"`
-	// Records counts records, Withdrawn those of them taken back, Packages distinct keys,
-	// Unmatched the records of ecosystems that cannot be looked up.
+	// Records counts records, Withdrawn those of them taken back, Disputed those of the
+	// withdrawn that are only doubted, Packages distinct keys, Unmatched the records of
+	// ecosystems that cannot be looked up.
 	Records   int `json:"records"`
 	Withdrawn int `json:"withdrawn"`
+	Disputed  int `json:"disputed,omitzero"`
 	Packages  int `json:"packages"`
 	Unmatched int `json:"unmatched"`
 	// Ecosystems counts records by ecosystem.
@@ -256,7 +259,8 @@ func (ix *Index) readSection(tag string, limit uint64) ([]byte, error) {
 // readVerified reads a part of the file that has a checksum of its own; what names it.
 func (ix *Index) readVerified(what string, off, size uint64, crc uint32) ([]byte, error) {
 	b := make([]byte, size)
-	if _, err := ix.r.ReadAt(b, int64(off)); err != nil {
+	// At the end of the file a reader may say so beside all that was asked for.
+	if n, err := ix.r.ReadAt(b, int64(off)); n < len(b) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
 	}
 	if crc32.Checksum(b, castagnoli) != crc {
@@ -457,19 +461,28 @@ func (ix *Index) document(n uint32) (*osv.Record, error) {
 	return rec, nil
 }
 
-// block reads, verifies and decompresses one block.
-func (ix *Index) block(b docBlock) (*block, error) {
-	buf, err := ix.readVerified("documents", ix.sections[tagDocs].off+b.off, uint64(b.size), b.crc)
+// unpack reads, verifies and decompresses one block, into buf if that is large enough.
+func (ix *Index) unpack(b docBlock, dec *zstd.Decoder, buf []byte) (packed, raw []byte, err error) {
+	packed, err = ix.readVerified("documents", ix.sections[tagDocs].off+b.off, uint64(b.size), b.crc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	raw, err = dec.DecodeAll(packed, slices.Grow(buf[:0], int(b.raw)))
+	if err != nil || uint32(len(raw)) != b.raw {
+		return nil, nil, fmt.Errorf("%w: documents from %d do not decompress", ErrDamaged, b.first)
+	}
+	return packed, raw, nil
+}
+
+// block reads, verifies and decompresses one block and finds the documents in it.
+func (ix *Index) block(b docBlock) (*block, error) {
 	dec, err := ix.docs.decoder()
 	if err != nil {
 		return nil, err
 	}
-	raw, err := dec.DecodeAll(buf, make([]byte, 0, b.raw))
-	if err != nil || uint32(len(raw)) != b.raw {
-		return nil, fmt.Errorf("%w: documents from %d do not decompress", ErrDamaged, b.first)
+	_, raw, err := ix.unpack(b, dec, nil)
+	if err != nil {
+		return nil, err
 	}
 	// The block begins with the length of each document.
 	d := decoder{b: raw}
@@ -493,11 +506,16 @@ func (d *documents) decoder() (*zstd.Decoder, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dec == nil {
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+		dec, err := newDecoder()
 		if err != nil {
 			return nil, err
 		}
 		d.dec = dec
 	}
 	return d.dec, nil
+}
+
+// newDecoder gives what decompresses blocks, one at a time.
+func newDecoder() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
 }

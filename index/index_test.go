@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rapsheet/rapsheet"
@@ -248,6 +250,81 @@ func TestDuplicateID(t *testing.T) {
 	}
 	if err := b.WriteTo(new(bytes.Buffer), index.Meta{}); err == nil {
 		t.Error("the same id twice is written")
+	}
+}
+
+// doubted is a catalog of disputed records in every shape that the format writes
+// differently, beside ones that stand and ones taken back for good.
+func doubted() []*osv.Record {
+	const mark = `{"rapsheet":{"state":"disputed","since":"2026-03-01T00:00:00Z","reason":"the author disagrees"}}`
+	bounded := []osv.Range{{Type: osv.RangeSemver, Events: []osv.Event{{Introduced: "1.0.0"}, {Fixed: "1.5.0"}}}}
+	shapes := map[string]func(*osv.Affected){
+		"open":          func(*osv.Affected) {},
+		"open-semver":   func(a *osv.Affected) { a.Ranges[0].Type = osv.RangeSemver },
+		"open-versions": func(a *osv.Affected) { a.Versions = []string{"1.0.0"} },
+		"versions":      func(a *osv.Affected) { a.Ranges, a.Versions = nil, []string{"1.0.0", "1.0.1"} },
+		"bounded":       func(a *osv.Affected) { a.Ranges = bounded },
+		"nothing":       func(a *osv.Affected) { a.Ranges = nil },
+		"open-digests": func(a *osv.Affected) {
+			a.DatabaseSpecific = []byte(`{"digests":["sha256:` + fmt.Sprintf("%064x", 7) + `"]}`)
+		},
+		"bounded-Prints": func(a *osv.Affected) { a.Ranges, a.Versions = bounded, []string{"0.1.0"} },
+	}
+	var out []*osv.Record
+	n := 0
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		for _, state := range []string{"active", "withdrawn", "disputed"} {
+			n++
+			out = append(out, record(fmt.Sprintf("MAL-2026-%d", n), "PyPI", state+"."+name, func(r *osv.Record) {
+				shapes[name](&r.Affected[0])
+				if state != "active" {
+					r.Withdrawn = "2026-03-01T00:00:00Z"
+				}
+				if state == "disputed" {
+					r.DatabaseSpecific = []byte(mark)
+				}
+			}))
+		}
+	}
+	return out
+}
+
+// A disputed record comes back with what it says, and no other record comes back
+// disputed. The file of the day on which the encoding was chosen stays readable.
+func TestDisputed(t *testing.T) {
+	fixture, err := os.ReadFile(filepath.Join("testdata", "v1-disputed.idx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"built": build(t, doubted()), "fixture": fixture} {
+		t.Run(name, func(t *testing.T) {
+			ix := open(t, data)
+			if err := ix.Verify(); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range doubted() {
+				key, _ := ecosystem.KeyOf(rapsheet.Package{Ecosystem: "PyPI", Name: r.Affected[0].Package.Name})
+				got, err := ix.Lookup(key)
+				if err != nil || len(got) != 1 || got[0].ID != r.ID {
+					t.Fatalf("%s: %+v, %v", key.Name, got, err)
+				}
+				it := got[0]
+				state := map[[2]bool]string{{false, false}: "active", {true, false}: "withdrawn", {true, true}: "disputed"}[[2]bool{it.Withdrawn, it.Disputed}]
+				if want, _, _ := strings.Cut(r.Affected[0].Package.Name, "."); state != want {
+					t.Errorf("%s: %q (%+v)", key.Name, state, it)
+				}
+				if !slices.Equal(it.Versions, r.Affected[0].Versions) || len(it.Ranges) != len(r.Affected[0].Ranges) ||
+					len(it.Ranges) == 1 && (it.Ranges[0].Type != r.Affected[0].Ranges[0].Type || len(it.Ranges[0].Events) != len(r.Affected[0].Ranges[0].Events)) {
+					t.Errorf("%s: %+v", key.Name, it)
+				}
+				if strings.HasSuffix(key.Name, "digests") != (len(it.Digests) == 1) {
+					t.Errorf("%s: digests %+v", key.Name, it.Digests)
+				}
+			}
+			if m := ix.Meta(); m.Records != 24 || m.Withdrawn != 16 || m.Disputed != 8 {
+				t.Errorf("%+v", m)
+			}
+		})
 	}
 }
 

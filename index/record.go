@@ -37,11 +37,11 @@ func appendRecord(b []byte, r *rapsheet.Record, base uint32, keyName string) []b
 		}
 	}
 	open := len(r.Ranges) == 1 && isOpen(r.Ranges[0])
-	set(r.Withdrawn, flagWithdrawn)
-	set(open && r.Ranges[0].Type == rangeTypes[0], flagSemver)
+	set(r.Withdrawn || r.Disputed, flagWithdrawn)
+	set(open && r.Ranges[0].Type == rangeTypes[0] || !open && r.Disputed, flagSemver)
 	set(open, flagOpen)
 	set(len(r.Versions) > 0, flagVersions)
-	set(len(r.Ranges) > 0 && !open, flagRanges)
+	set(len(r.Ranges) > 0 && !open || open && r.Disputed, flagRanges)
 	set(r.Name != keyName, flagName)
 	set(len(r.Digests) > 0, flagDigests)
 	set(mal, flagMAL)
@@ -62,7 +62,7 @@ func appendRecord(b []byte, r *rapsheet.Record, base uint32, keyName string) []b
 			b = appendString(b, v)
 		}
 	}
-	if flags&flagRanges != 0 {
+	if flags&(flagOpen|flagRanges) == flagRanges {
 		b = binary.AppendUvarint(b, uint64(len(r.Ranges)))
 		for _, g := range r.Ranges {
 			b = append(b, byte(indexOf(rangeTypes, g.Type)))
@@ -81,6 +81,17 @@ func appendRecord(b []byte, r *rapsheet.Record, base uint32, keyName string) []b
 		}
 	}
 	return b
+}
+
+// disputed reports whether flags say that the record is disputed. There is no bit
+// left for it; withdrawn records with a flag that would mean nothing otherwise are
+// meant: the type of an open range where there is none, ranges beside an open one.
+func disputed(flags byte) bool {
+	odd := byte(flagSemver)
+	if flags&flagOpen != 0 {
+		odd = flagRanges
+	}
+	return flags&flagWithdrawn != 0 && flags&odd != 0
 }
 
 func isOpen(g rapsheet.Range) bool {
@@ -102,7 +113,7 @@ func decodeRecords(payload []byte, base uint32, ecosystem, keyName string) ([]ra
 		r := rapsheet.Record{Ecosystem: ecosystem, Name: keyName}
 		flags := d.byte()
 		r.Document = base + uint32(d.uint())
-		r.Withdrawn = flags&flagWithdrawn != 0
+		r.Withdrawn, r.Disputed = flags&flagWithdrawn != 0, disputed(flags)
 		if flags&flagMAL != 0 {
 			year, num := d.uint(), d.uint()
 			id := make([]byte, 0, 24)

@@ -53,7 +53,8 @@ func Judge(rec *rapsheet.Record, s *rapsheet.Sighting) Judgement {
 	if j.Verdict == rapsheet.VerdictNone {
 		return j
 	}
-	if rec.Withdrawn {
+	// A disputed record is judged as if it stood: it is the finding that is no alarm.
+	if rec.Withdrawn && !rec.Disputed {
 		j.Verdict, j.Why = rapsheet.VerdictWithdrawn, "the record was withdrawn"
 	}
 	var why string

@@ -100,6 +100,11 @@ func TestJudgeVersion(t *testing.T) {
 			verdicts: map[string]rapsheet.Verdict{"1.0.0": "withdrawn", "1.0.1": "", "": "withdrawn"},
 		},
 		{
+			name:     "disputed: judged as if it stood",
+			rec:      npm(rapsheet.Record{Withdrawn: true, Disputed: true, Versions: []string{"1.0.0"}}),
+			verdicts: map[string]rapsheet.Verdict{"1.0.0": "exact", "1.0.1": "", "": "unversioned"},
+		},
+		{
 			name:     "neither versions nor ranges says nothing",
 			rec:      npm(rapsheet.Record{}),
 			verdicts: map[string]rapsheet.Verdict{"1.0.0": "", "": ""},

@@ -123,9 +123,12 @@ func (r *runner) judge(i int, rec *rapsheet.Record, s *rapsheet.Sighting) error 
 		Record: *rec, Package: s.Package, Verdict: j.Verdict, Provenance: j.Provenance,
 		Evidence: s.Evidence, Why: j.Why, Locations: []rapsheet.Location{s.Location}, Catalog: i,
 	}
-	if f.Malicious() {
+	switch {
+	case f.Malicious():
 		r.sum.Findings++
-	} else {
+	case f.Warning():
+		r.sum.Disputed++
+	default:
 		r.sum.Other++
 	}
 	var err error

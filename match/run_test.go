@@ -148,3 +148,37 @@ func TestRunStops(t *testing.T) {
 		t.Errorf("cancelled: %+v, %v", sum, err)
 	}
 }
+
+// states is an index of one npm package with a record in each state.
+type states struct{}
+
+func (states) Lookup(rapsheet.Key) ([]rapsheet.Record, error) {
+	rec := rapsheet.Record{Ecosystem: "npm", Name: "evil", Ranges: []rapsheet.Range{whole}}
+	active, withdrawn, disputed := rec, rec, rec
+	active.ID, withdrawn.ID, disputed.ID = "MAL-1", "MAL-2", "MAL-3"
+	withdrawn.Withdrawn = true
+	disputed.Withdrawn, disputed.Disputed = true, true
+	return []rapsheet.Record{active, withdrawn, disputed}, nil
+}
+
+func (states) Document(rec rapsheet.Record) (*osv.Record, error) { return &osv.Record{ID: rec.ID}, nil }
+
+// A record counts by its state; a disputed one is no reason to fail.
+func TestRunCountsByState(t *testing.T) {
+	s := func(yield func(rapsheet.Sighting, error) bool) {
+		public := rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: "registry.npmjs.org"}
+		if yield(rapsheet.Sighting{Package: rapsheet.Package{Ecosystem: "npm", Name: "evil", Version: "1.0.0"}, Evidence: public}, nil) {
+			public.Host = "npm.acme.example"
+			yield(rapsheet.Sighting{Package: rapsheet.Package{Ecosystem: "npm", Name: "evil", Version: "1.0.0"}, Evidence: public}, nil)
+		}
+	}
+	var h told
+	sum, err := match.Run(context.Background(), []match.Index{states{}}, s, &h)
+	if err != nil || sum.Findings != 1 || sum.Disputed != 1 || sum.Other != 4 {
+		t.Errorf("%+v, %v; want 1 finding, 1 disputed, 4 others\n%q", sum, err, h.lines)
+	}
+	sum.Findings = 0
+	if got := sum.Status(); got != rapsheet.ExitClean {
+		t.Errorf("disputed alone: status %d", got)
+	}
+}

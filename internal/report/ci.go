@@ -61,8 +61,12 @@ func writeJUnit(buf *bytes.Buffer, r *result) error {
 			c.Failure = p
 			s.Failures++
 		} else {
+			how := " matches without consequence: "
+			if f.Warning() {
+				how = " matches and is disputed: "
+			}
 			p.Type, p.Text = "", ""
-			p.Message = printable.Line(f.Record.ID) + " matches without consequence: " + why(f)
+			p.Message = printable.Line(f.Record.ID) + how + why(f)
 			c.Skipped = p
 			s.Skipped++
 		}
@@ -120,7 +124,10 @@ func junitText(f *rapsheet.Finding) string {
 func writeGitHub(buf *bytes.Buffer, r *result) error {
 	for _, f := range r.all() {
 		level, text := "error", " is on record as malicious: "
-		if !f.Malicious() {
+		switch {
+		case f.Warning():
+			level, text = "warning", " matches a disputed record: "
+		case !f.Malicious():
 			level, text = "notice", " matches a record without consequence: "
 		}
 		message := title(f.Package) + " (" + printable.Line(f.Package.Ecosystem) + ")" + text + why(f) + ". " + printable.Cut(summary(f), 200)

@@ -213,8 +213,15 @@ func newCDXVulnerability(f *rapsheet.Finding) cdxVulnerability {
 		v.Analysis = cdxAnalysis{"exploitable", []string{"update"}, "on record as malicious: " + why(f)}
 		return v
 	}
-	reason := noConsequence(f)
+	reason := noAlarm(f)
 	v.Ref += "/" + reason
+	if f.Warning() {
+		// Withdrawn is how it is published; rejected it is not.
+		v.Rejected = ""
+		v.Recommendation = disputedNote
+		v.Analysis = cdxAnalysis{State: "in_triage", Detail: why(f)}
+		return v
+	}
 	v.Recommendation = "None: this matches a record and does not mean that anything malicious is here."
 	v.Analysis = cdxAnalysis{State: "false_positive", Detail: why(f)}
 	if reason == reasonUnversioned {
@@ -232,7 +239,10 @@ func (v *cdxVulnerability) affect(c *cdxComponent, f *rapsheet.Finding) {
 	affects := cdxAffects{Ref: c.Ref}
 	if c.Version != "" {
 		status := "affected"
-		if !f.Malicious() {
+		switch {
+		case f.Warning():
+			status = "unknown"
+		case !f.Malicious():
 			status = "unaffected"
 		}
 		affects.Versions = []cdxVersion{{c.Version, status}}

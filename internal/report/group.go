@@ -31,6 +31,7 @@ type findingKey struct {
 	pkg         rapsheet.Key
 	verdict     rapsheet.Verdict
 	malicious   bool
+	warning     bool
 }
 
 type noteKey struct {
@@ -53,7 +54,7 @@ func (c *collector) Begin(s *rapsheet.Scan) error {
 }
 
 func (c *collector) Finding(f *rapsheet.Finding) error {
-	k := findingKey{f.Record.ID, f.Package.Version, keyOf(f.Package), f.Verdict, f.Malicious()}
+	k := findingKey{f.Record.ID, f.Package.Version, keyOf(f.Package), f.Verdict, f.Malicious(), f.Warning()}
 	g := c.findings[k]
 	if g == nil {
 		g = &group{head: *f}
@@ -147,10 +148,10 @@ type result struct {
 	opt  Options
 	scan rapsheet.Scan
 	sum  rapsheet.Summary
-	// malicious and other are the findings to show; hidden counts by reason the
-	// findings of no consequence that are not shown.
-	malicious, other []*rapsheet.Finding
-	hidden           map[string]int
+	// malicious, disputed and other are the findings to show; hidden counts by reason
+	// the findings of no consequence that are not shown.
+	malicious, disputed, other []*rapsheet.Finding
+	hidden                     map[string]int
 	// hosts are the registries because of which findings make no alarm, sorted: a
 	// company's proxy of the public registry would be one of them.
 	hosts []string
@@ -169,21 +170,25 @@ func (c *collector) result(s *rapsheet.Summary) *result {
 		}
 		slices.SortFunc(g.locations, compareLocations)
 		f.Locations = slices.Compact(g.locations)
-		if f.Provenance == rapsheet.ProvenanceElsewhere && f.Evidence.Origin == rapsheet.OriginRegistry && f.Verdict != rapsheet.VerdictWithdrawn {
+		if f.Provenance == rapsheet.ProvenanceElsewhere && f.Evidence.Origin == rapsheet.OriginRegistry &&
+			f.Verdict != rapsheet.VerdictWithdrawn && !f.Record.Disputed {
 			r.hosts = append(r.hosts, f.Evidence.Host)
 		}
 		switch {
 		case f.Malicious():
 			r.malicious = append(r.malicious, f)
+		case f.Warning():
+			r.disputed = append(r.disputed, f)
 		case r.opt.All:
 			r.other = append(r.other, f)
 		default:
-			r.hidden[noConsequence(f)]++
+			r.hidden[noAlarm(f)]++
 		}
 	}
 	slices.Sort(r.hosts)
 	r.hosts = slices.Compact(r.hosts)
 	slices.SortFunc(r.malicious, compareFindings)
+	slices.SortFunc(r.disputed, compareFindings)
 	slices.SortFunc(r.other, compareFindings)
 	r.notes = slices.SortedFunc(maps.Values(c.notes), func(a, b *rapsheet.Note) int {
 		return cmp.Or(
@@ -202,7 +207,7 @@ func noteRank(k rapsheet.NoteKind) int {
 }
 
 // all are the findings to show, those that matter first.
-func (r *result) all() []*rapsheet.Finding { return slices.Concat(r.malicious, r.other) }
+func (r *result) all() []*rapsheet.Finding { return slices.Concat(r.malicious, r.disputed, r.other) }
 
 // others counts the findings of no consequence, shown or not.
 func (r *result) others() int {
@@ -216,15 +221,15 @@ func (r *result) others() int {
 	return n
 }
 
-// packages and places count distinct package versions and places of malicious
-// findings: two records about one package are one package.
-func (r *result) packages() int {
+// packages counts distinct package versions: two records about one package are
+// one package.
+func packages(findings []*rapsheet.Finding) int {
 	type version struct {
 		key     rapsheet.Key
 		version string
 	}
 	seen := map[version]struct{}{}
-	for _, f := range r.malicious {
+	for _, f := range findings {
 		seen[version{keyOf(f.Package), f.Package.Version}] = struct{}{}
 	}
 	return len(seen)
@@ -238,13 +243,14 @@ func keyOf(p rapsheet.Package) rapsheet.Key {
 	return rapsheet.Key{Ecosystem: p.Ecosystem, Name: p.Name}
 }
 
-func (r *result) places() int {
+// places counts distinct places of findings.
+func places(findings []*rapsheet.Finding) int {
 	type place struct {
 		path string
 		line int
 	}
 	seen := map[place]struct{}{}
-	for _, f := range r.malicious {
+	for _, f := range findings {
 		for _, l := range f.Locations {
 			seen[place{l.Path, l.Line}] = struct{}{}
 		}
@@ -258,15 +264,19 @@ func (r *result) onlyBuiltIn() bool {
 		!slices.ContainsFunc(r.scan.Catalogs, func(c rapsheet.Catalog) bool { return !c.BuiltIn })
 }
 
-// Reasons why a finding has no consequence.
+// Reasons why a finding is no alarm. A disputed one is shown all the same; the
+// others have no consequence.
 const (
+	reasonDisputed    = "disputed"
 	reasonWithdrawn   = "withdrawn"
 	reasonElsewhere   = "elsewhere"
 	reasonUnversioned = "unversioned"
 )
 
-func noConsequence(f *rapsheet.Finding) string {
+func noAlarm(f *rapsheet.Finding) string {
 	switch {
+	case f.Warning():
+		return reasonDisputed
 	case f.Verdict == rapsheet.VerdictWithdrawn:
 		return reasonWithdrawn
 	case f.Provenance == rapsheet.ProvenanceElsewhere:

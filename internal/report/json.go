@@ -17,7 +17,7 @@ import (
 
 // schemaVersion is the version of the JSON formats: docs/output.schema.json. A
 // new member raises the second number, any other change the first.
-const schemaVersion = "1.0"
+const schemaVersion = "1.1"
 
 type jsonDocument struct {
 	SchemaVersion string        `json:"schema_version"`
@@ -48,6 +48,7 @@ type jsonSummary struct {
 	Packages       int     `json:"packages"`
 	Files          int     `json:"files"`
 	Findings       int     `json:"findings"`
+	Disputed       int     `json:"disputed"`
 	Other          int     `json:"other"`
 	Unread         int     `json:"unread"`
 	Unmatchable    int     `json:"unmatchable"`
@@ -64,12 +65,18 @@ type jsonFinding struct {
 	Verdict    string          `json:"verdict"`
 	Provenance jsonProvenance  `json:"provenance"`
 	Malicious  bool            `json:"malicious"`
+	Disputed   *jsonDispute    `json:"disputed,omitzero"`
 	Locations  []jsonLocation  `json:"locations"`
 	Published  string          `json:"published,omitzero"`
 	Modified   string          `json:"modified,omitzero"`
 	Withdrawn  string          `json:"withdrawn,omitzero"`
 	Summary    string          `json:"summary"`
 	References []jsonReference `json:"references"`
+}
+
+type jsonDispute struct {
+	Since  string `json:"since,omitzero"`
+	Reason string `json:"reason"`
 }
 
 type jsonPackage struct {
@@ -126,8 +133,8 @@ func newJSONCatalog(c rapsheet.Catalog, started time.Time) jsonCatalog {
 
 func newJSONSummary(s *rapsheet.Summary) jsonSummary {
 	return jsonSummary{
-		Packages: s.Sightings, Files: s.Files, Findings: s.Findings, Other: s.Other, Unread: s.Unread,
-		Unmatchable: s.Unmatchable, Unparsed: s.Unparsed, Complete: s.Complete, ElapsedSeconds: s.Elapsed.Seconds(),
+		Packages: s.Sightings, Files: s.Files, Findings: s.Findings, Disputed: s.Disputed, Other: s.Other,
+		Unread: s.Unread, Unmatchable: s.Unmatchable, Unparsed: s.Unparsed, Complete: s.Complete, ElapsedSeconds: s.Elapsed.Seconds(),
 	}
 }
 
@@ -144,6 +151,13 @@ func newJSONFinding(f *rapsheet.Finding) jsonFinding {
 		Malicious: f.Malicious(),
 		Published: timestamp(a.Published), Modified: timestamp(a.Modified), Withdrawn: timestamp(a.Withdrawn),
 		Summary: summary(f),
+	}
+	if f.Record.Disputed {
+		d := dispute(f)
+		out.Disputed = &jsonDispute{Reason: d.Reason}
+		if !d.Since.IsZero() {
+			out.Disputed.Since = d.Since.UTC().Format(time.RFC3339)
+		}
 	}
 	for _, d := range f.Evidence.Digests {
 		out.Provenance.Digests = append(out.Provenance.Digests, jsonDigest(d))
@@ -168,7 +182,7 @@ func writeJSON(buf *bytes.Buffer, r *result) error {
 		Summary:       newJSONSummary(&r.sum),
 	}
 	// The document counts what it lists; the stream counts sightings.
-	doc.Summary.Findings, doc.Summary.Other = len(r.malicious), r.others()
+	doc.Summary.Findings, doc.Summary.Disputed, doc.Summary.Other = len(r.malicious), len(r.disputed), r.others()
 	for _, c := range r.scan.Catalogs {
 		doc.Catalogs = append(doc.Catalogs, newJSONCatalog(c, r.scan.Started))
 	}
@@ -286,7 +300,7 @@ func (s *stream) Begin(scan *rapsheet.Scan) error {
 }
 
 func (s *stream) Finding(f *rapsheet.Finding) error {
-	if !s.opt.All && !f.Malicious() {
+	if !s.opt.All && !f.Malicious() && !f.Warning() {
 		return nil
 	}
 	return s.write(jsonFindingLine{newJSONFinding(f)})

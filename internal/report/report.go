@@ -5,7 +5,7 @@
 //
 // Flow: [New] gives a [rapsheet.Handler] for a format. All formats but jsonl
 // collect: findings arrive one per sighting in any order and come out as one per
-// record, package version, verdict and provenance with every place it was seen,
+// record, package version, verdict and consequence with every place it was seen,
 // in an order that depends only on what was found. jsonl writes each piece when
 // it happens.
 //

@@ -166,6 +166,93 @@ func clean() *fixture {
 	return &fixture{scan: scan(), sum: rapsheet.Summary{Sightings: 3412, Files: 1, Complete: true, Elapsed: 87 * time.Millisecond}}
 }
 
+// disputed is a scan that met a doubted record in two places, once from another
+// registry, and one whose reason is an attack on the reader.
+func disputed() *fixture {
+	fx := clean()
+	rec := &osv.Record{
+		ID: "MAL-2026-30", Published: "2026-01-02T00:00:00Z", Modified: "2026-01-04T00:00:00Z", Withdrawn: "2026-01-04T08:00:00Z", Summary: "Malicious code in doubted (npm)",
+		DatabaseSpecific: jsontext.Value(`{"rapsheet":{"state":"disputed","since":"2026-01-04T08:00:00Z","reason":"the maintainer showed that the code is a test"}}`),
+	}
+	f := rapsheet.Finding{
+		Record: rapsheet.Record{ID: rec.ID, Ecosystem: "npm", Name: "doubted", Withdrawn: true, Disputed: true}, Package: rapsheet.Package{Ecosystem: "npm", Name: "doubted", Version: "1.0.0"},
+		Verdict: rapsheet.VerdictExact, Provenance: rapsheet.ProvenanceRegistry, Evidence: rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: "registry.npmjs.org"},
+		Why:       "this very version is on record; resolved from the public registry at registry.npmjs.org",
+		Locations: at("web/package-lock.json", 7, "package-lock.json"), Advisory: rec,
+	}
+	elsewhere := f
+	elsewhere.Provenance, elsewhere.Evidence.Host = rapsheet.ProvenanceElsewhere, "npm.corp.example"
+	elsewhere.Locations = at("api/package-lock.json", 8, "package-lock.json")
+	evil := f
+	bad := *rec
+	bad.ID, bad.DatabaseSpecific = "MAL-2026-31", jsontext.Value(`{"rapsheet":{"state":"disputed","reason":"x\u001b[2J\u202e\n::error::y|@everyone"}}`)
+	evil.Record.ID, evil.Advisory, evil.Package.Name = bad.ID, &bad, "other"
+	fx.findings = []rapsheet.Finding{f, elsewhere, evil}
+	fx.sum.Disputed, fx.sum.Other = 2, 1
+	return fx
+}
+
+// A disputed record is shown in every format, with its reason, and is a failure in
+// none (issue "Catalog": "warns, does not fail builds").
+func TestDisputed(t *testing.T) {
+	for format, want := range map[string][]string{
+		"text": {"DISPUTED: 2 packages on a record that is disputed, in 1 place; nothing beyond doubt found", "doubted 1.0.0  (npm)",
+			"DISPUTED since 2026-01-04: the maintainer showed that the code is", "1 by name only, from elsewhere"},
+		"json":      {`"disputed": 2`, `"since": "2026-01-04T08:00:00Z"`, `"reason": "the maintainer showed that the code is a test"`, `"malicious": false`, `"verdict": "exact"`},
+		"jsonl":     {`"disputed":{"since":"2026-01-04T08:00:00Z","reason":"the maintainer`, `"disputed":2`},
+		"sarif":     {`"MAL-2026-30/disputed"`, `"level":"warning"`, "the maintainer showed"},
+		"cyclonedx": {`"record:MAL-2026-30/disputed"`, `"state":"in_triage"`, `"status":"unknown"`, "the maintainer showed"},
+		"csv":       {",false,", ",true,the maintainer showed that the code is a test\r\n"},
+		"markdown":  {"### Disputed", "<code>doubted</code>", "the maintainer showed"},
+		"junit":     {`failures="0"`, "<skipped message=\"MAL-2026-30 matches and is disputed: ", "the maintainer showed"},
+		"github":    {"::warning file=web/package-lock.json,line=7,title=MAL-2026-30", "the maintainer showed"},
+	} {
+		t.Run(format, func(t *testing.T) {
+			got := render(t, format, Options{}, disputed())
+			flat := strings.Join(strings.Fields(got), " ")
+			for _, s := range want {
+				if !strings.Contains(got, s) && !strings.Contains(flat, s) {
+					t.Errorf("no %q in\n%s", s, got)
+				}
+			}
+			for _, s := range []string{"MALICIOUS", "exploitable", `"level":"error"`, "::error ", "<failure", "npm.corp.example", "\x1b", "\u202e", `"rejected"`} {
+				if strings.Contains(got, s) {
+					t.Errorf("%q in\n%s", s, got)
+				}
+			}
+		})
+	}
+	t.Run("all", func(t *testing.T) {
+		var doc jsonOut
+		decode(t, render(t, "json", Options{All: true}, disputed()), &doc)
+		if len(doc.Findings) != 3 || doc.Summary.Disputed != 2 || doc.Summary.Other != 1 || doc.Findings[2].Disputed == nil {
+			t.Errorf("%+v", doc)
+		}
+	})
+	t.Run("the record cannot be read", func(t *testing.T) {
+		fx := disputed()
+		for i := range fx.findings {
+			fx.findings[i].Advisory = nil
+		}
+		var doc jsonOut
+		decode(t, render(t, "json", Options{}, fx), &doc)
+		if len(doc.Findings) != 2 || doc.Findings[0].Disputed == nil || doc.Findings[0].Disputed.Reason != "" {
+			t.Errorf("%+v", doc.Findings)
+		}
+	})
+	t.Run("beside a catalog in which it stands", func(t *testing.T) {
+		fx := disputed()
+		stands := fx.findings[0]
+		stands.Catalog, stands.Record.Withdrawn, stands.Record.Disputed, stands.Advisory = 1, false, false, nil
+		fx.findings = append(fx.findings, stands)
+		fx.sum.Findings = 1
+		got := render(t, "text", Options{}, fx)
+		if !strings.HasPrefix(got, "MALICIOUS: 1 package on record as malicious, in 1 place; 2 packages on a record that is disputed\n") {
+			t.Error(got)
+		}
+	})
+}
+
 // hostileName holds what bad-inputs.md, 87 to 93, names.
 const hostileName = "a\x1b]52;c;ZWNobw==\x07\x1b]8;;https://x.example\x1b\\b\r\x9bm\u009b31m\u202eevil\u200b\u2066\nc</script>\"><img onerror>|`=cmd`@everyone #1 [x](data:1) www.x.example {0} ::stop-commands::x ##vso[x]\u0300\u0300\u0300\u0300\u0300\U000e0041, %0A, "
 
@@ -229,6 +316,8 @@ func TestText(t *testing.T) {
 		{"nothing-checked", Options{}, empty},
 		{"incomplete", Options{}, incomplete},
 		{"hostile", Options{}, hostileOne},
+		{"disputed", Options{}, disputed()},
+		{"disputed-quiet", Options{Quiet: true}, disputed()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -274,6 +363,12 @@ func TestHeadline(t *testing.T) {
 		}, "MALICIOUS: 1 package on record as malicious, in 1 place; 1 thing could not be read", ""},
 		{"only elsewhere is clean", func(fx *fixture) { fx.findings = worm().findings[14:15] }, "nothing found: none of 3,412", "MALICIOUS"},
 		{"nothing checked", func(fx *fixture) { fx.sum.Sightings = 0 }, "nothing checked", "nothing found"},
+		{"disputed", func(fx *fixture) { fx.findings = disputed().findings[:1] },
+			"DISPUTED: 1 package on a record that is disputed, in 1 place; nothing beyond doubt found", "nothing found"},
+		{"disputed and incomplete", func(fx *fixture) {
+			fx.findings = disputed().findings[:1]
+			fx.sum.Complete, fx.sum.Unread = false, 3
+		}, "INCOMPLETE: nothing beyond doubt found in what could be read; 3 things could not be read; 1 package on a record that is disputed", "none of"},
 		{"built-in", func(fx *fixture) { fx.scan.Catalogs[0].BuiltIn = true }, "nothing found in the built-in list: none of", ""},
 	}
 	for _, tt := range tests {
@@ -426,7 +521,7 @@ func fixtures() map[string]*fixture {
 	for i := range noAdvisory.findings {
 		noAdvisory.findings[i].Advisory = nil
 	}
-	return map[string]*fixture{"worm": worm(), "clean": clean(), "hostile": hostile(), "two catalogs": several, "bare": bare, "no advisory": noAdvisory}
+	return map[string]*fixture{"worm": worm(), "clean": clean(), "hostile": hostile(), "two catalogs": several, "bare": bare, "no advisory": noAdvisory, "disputed": disputed()}
 }
 
 const outputSchema = "https://github.com/rapsheet/rapsheet/docs/output.schema.json"
@@ -460,10 +555,10 @@ func TestJSONSchema(t *testing.T) {
 func TestJSON(t *testing.T) {
 	var doc jsonOut
 	decode(t, render(t, "json", Options{}, worm()), &doc)
-	if doc.SchemaVersion != "1.0" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
+	if doc.SchemaVersion != "1.1" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
 		t.Errorf("catalog %+v", doc.Catalog)
 	}
-	if want := (jsonSummary{3412, 19, 2, 3, 1, 42, 0, false, 1.234}); doc.Summary != want {
+	if want := (jsonSummary{3412, 19, 2, 0, 3, 1, 42, 0, false, 1.234}); doc.Summary != want {
 		t.Errorf("summary %+v\nwant %+v", doc.Summary, want)
 	}
 	var got []string

@@ -149,7 +149,8 @@ func writeSARIF(buf *bytes.Buffer, r *result) error {
 		ColumnKind:        "utf16CodeUnits",
 		Properties:        sarifRunBag{Summary: newJSONSummary(&r.sum)},
 	}
-	run.Properties.Summary.Findings, run.Properties.Summary.Other = len(r.malicious), r.others()
+	sum := &run.Properties.Summary
+	sum.Findings, sum.Disputed, sum.Other = len(r.malicious), len(r.disputed), r.others()
 	for _, c := range r.scan.Catalogs {
 		run.Properties.Catalogs = append(run.Properties.Catalogs, newJSONCatalog(c, r.scan.Started))
 	}
@@ -181,9 +182,8 @@ func writeSARIF(buf *bytes.Buffer, r *result) error {
 	return encode(buf, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
-// newSARIFRule gives the rule of f's record. Findings of no consequence get a
-// rule of their own: code scanning takes the severity from the rule, and they are
-// no alarm.
+// newSARIFRule gives the rule of f's record. Findings that are no alarm get a rule
+// of their own: code scanning takes the severity from the rule.
 func newSARIFRule(f *rapsheet.Finding) sarifRule {
 	a := advisory(f)
 	short := printable.Cut(summary(f), maxSARIFText)
@@ -199,8 +199,16 @@ func newSARIFRule(f *rapsheet.Finding) sarifRule {
 	if l := links(a, 1); len(l) > 0 {
 		rule.HelpURI = l[0]
 	}
+	if f.Warning() {
+		rule.ID += "/" + noAlarm(f)
+		rule.Name = "DisputedRecord"
+		rule.Help = sarifText{disputedNote}
+		rule.DefaultConfiguration.Level = "warning"
+		rule.Properties = sarifRuleBag{Precision: "low", Tags: []string{"security"}}
+		return rule
+	}
 	if !f.Malicious() {
-		rule.ID += "/" + noConsequence(f)
+		rule.ID += "/" + noAlarm(f)
 		rule.Name = "NameOnRecord"
 		rule.Help = sarifText{"This matches a record and does not mean that anything malicious is here."}
 		rule.DefaultConfiguration.Level = "note"
@@ -211,9 +219,12 @@ func newSARIFRule(f *rapsheet.Finding) sarifRule {
 
 func newSARIFResult(f *rapsheet.Finding, l rapsheet.Location, rule sarifRule, index, nth int) sarifResult {
 	text := title(f.Package) + " (" + printable.Line(f.Package.Ecosystem) + ") "
-	if f.Malicious() {
+	switch {
+	case f.Malicious():
 		text += "is on record as malicious: "
-	} else {
+	case f.Warning():
+		text += "matches a disputed record: "
+	default:
 		text += "matches a record: "
 	}
 	text += why(f) + "."

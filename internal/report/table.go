@@ -14,7 +14,7 @@ import (
 // csvHeader are the columns of CSV; docs/output.md describes them.
 var csvHeader = []string{
 	"id", "aliases", "campaign", "ecosystem", "name", "version", "purl", "verdict", "provenance", "malicious",
-	"published", "summary", "path", "line", "kind",
+	"published", "summary", "path", "line", "kind", "disputed", "reason",
 }
 
 // writeCSV writes RFC 4180 CSV that a spreadsheet can open: a row per finding and
@@ -34,6 +34,7 @@ func writeCSV(buf *bytes.Buffer, r *result) error {
 				f.Record.ID, strings.Join(a.Aliases, " "), campaign(a), f.Package.Ecosystem, f.Package.Name, f.Package.Version,
 				purl(f.Package), string(f.Verdict), string(f.Provenance), strconv.FormatBool(f.Malicious()),
 				timestamp(a.Published), printable.Cut(summary(f), 500), l.Path, line, l.Kind,
+				strconv.FormatBool(f.Record.Disputed), printable.Cut(dispute(f).Reason, 500),
 			})
 		}
 	}
@@ -75,6 +76,10 @@ func writeMarkdown(buf *bytes.Buffer, r *result) error {
 		for i, s := range advice(r.malicious) {
 			fmt.Fprintf(buf, "%d. %s\n", i+1, markdown(s))
 		}
+	}
+	if len(r.disputed) > 0 {
+		fmt.Fprintf(buf, "\n### Disputed\n\n%s\n", markdown(disputedNote))
+		markdownTable(buf, r.disputed)
 	}
 	if len(r.other) > 0 {
 		fmt.Fprint(buf, "\n### Without consequence\n\nThese match a record and do not mean that anything malicious is here.\n")

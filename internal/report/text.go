@@ -84,7 +84,7 @@ func writeText(buf *bytes.Buffer, r *result) error {
 	switch {
 	case len(r.malicious) > 0:
 		style = styleAlarm
-	case !r.sum.Complete, r.sum.Sightings == 0, r.onlyBuiltIn():
+	case len(r.disputed) > 0, !r.sum.Complete, r.sum.Sightings == 0, r.onlyBuiltIn():
 		style = styleUneasy
 	}
 	if !r.sum.Complete && len(r.notes) > 0 {
@@ -99,6 +99,14 @@ func writeText(buf *bytes.Buffer, r *result) error {
 		t.line(styleBold, "What to do")
 		for i, s := range advice(r.malicious) {
 			t.wrap("", fmt.Sprintf("  %d. ", i+1), 5, s)
+		}
+	}
+	if len(r.disputed) > 0 {
+		t.line("", "")
+		t.line(styleBold, "Disputed")
+		t.wrap("", "", 2, disputedNote)
+		for _, f := range r.disputed {
+			t.finding(f, styleUneasy)
 		}
 	}
 	if len(r.other) > 0 {
@@ -168,7 +176,7 @@ func sinceWhen(f *rapsheet.Finding) string {
 	if d := day(a.Published); d != "" {
 		s = "since " + d
 	}
-	if d := day(a.Withdrawn); d != "" {
+	if d := day(a.Withdrawn); d != "" && !f.Record.Disputed {
 		s = strings.TrimPrefix(s+", withdrawn "+d, ", ")
 	}
 	return s
@@ -227,8 +235,11 @@ func (t *textWriter) notes(r *result) {
 func (t *textWriter) quiet(r *result) {
 	for _, f := range r.all() {
 		word, style := "MALICIOUS", styleAlarm
-		if !f.Malicious() {
-			word, style = noConsequence(f), styleDim
+		switch {
+		case f.Warning():
+			word, style = "DISPUTED", styleUneasy
+		case !f.Malicious():
+			word, style = noAlarm(f), styleDim
 		}
 		s := fmt.Sprintf("%s %s %s %s %s", word, printable.Line(f.Package.Ecosystem), title(f.Package), printable.Line(f.Record.ID), place(f.Locations[0].Path, f.Locations[0].Line))
 		if n := len(f.Locations) - 1; n > 0 {

@@ -56,12 +56,40 @@ func title(p rapsheet.Package) string {
 	return printable.Name(p.Name) + " " + printable.Name(p.Version)
 }
 
-// why says in words what the verdict and the provenance rest on, printable.
+// why says in words what the verdict and the provenance rest on, and that the
+// record is disputed and why; printable.
 func why(f *rapsheet.Finding) string {
+	s := verdictWords[f.Verdict] + "; " + provenanceWords[f.Provenance]
 	if f.Why != "" {
-		return printable.Cut(f.Why, 300)
+		s = printable.Cut(f.Why, 300)
 	}
-	return verdictWords[f.Verdict] + "; " + provenanceWords[f.Provenance]
+	if d := doubt(f); d != "" {
+		s += "; " + d
+	}
+	return s
+}
+
+// doubt says that and why the record is disputed, printable; "" if it is not.
+func doubt(f *rapsheet.Finding) string {
+	if !f.Record.Disputed {
+		return ""
+	}
+	d := dispute(f)
+	s := "DISPUTED"
+	if !d.Since.IsZero() {
+		s += " since " + d.Since.UTC().Format(time.DateOnly)
+	}
+	if reason := printable.Cut(strings.TrimSpace(d.Reason), 300); reason != "" {
+		s += ": " + reason
+	}
+	return s
+}
+
+// dispute gives what the full record of f says about the doubt, nothing when it
+// could not be read.
+func dispute(f *rapsheet.Finding) rapsheet.Dispute {
+	d, _ := rapsheet.DisputeOf(advisory(f))
+	return d
 }
 
 var verdictWords = map[rapsheet.Verdict]string{
@@ -263,15 +291,25 @@ func headline(r *result) string {
 	if r.onlyBuiltIn() {
 		list = " in the built-in list"
 	}
-	switch n := r.packages(); {
+	disputed := packages(r.disputed)
+	also := ""
+	if disputed > 0 {
+		also = fmt.Sprintf("; %s on a record that is disputed", count(disputed, "package"))
+	}
+	switch n := packages(r.malicious); {
 	case n > 0:
-		s := fmt.Sprintf("MALICIOUS: %s on record as malicious, in %s", count(n, "package"), count(r.places(), "place"))
+		s := fmt.Sprintf("MALICIOUS: %s on record as malicious, in %s", count(n, "package"), count(places(r.malicious), "place"))
 		if !r.sum.Complete {
 			s += "; " + unread
 		}
-		return s
+		return s + also
+	case !r.sum.Complete && disputed > 0:
+		return fmt.Sprintf("INCOMPLETE: nothing beyond doubt found%s in what could be read; %s%s", list, unread, also)
 	case !r.sum.Complete:
 		return fmt.Sprintf("INCOMPLETE: nothing found%s in what could be read; %s", list, unread)
+	case disputed > 0:
+		return fmt.Sprintf("DISPUTED: %s on a record that is disputed, in %s; nothing beyond doubt found%s",
+			count(disputed, "package"), count(places(r.disputed), "place"), list)
 	case r.sum.Sightings == 0:
 		return "nothing checked: no packages were found in what was read"
 	}
@@ -320,6 +358,9 @@ func catalogs(r *result) []string {
 	}
 	return lines
 }
+
+// disputedNote explains disputed findings to people.
+const disputedNote = "The keepers of the list doubt these records. They are a warning and do not change the exit status. Read why, and install nothing of them anew until it is settled."
 
 // builtInWarning says how little the list inside the program is worth.
 func builtInWarning(r *result) string {
