@@ -22,12 +22,12 @@ import (
 	"github.com/rapsheet/rapsheet/osv"
 )
 
-// Documents are compressed together in blocks: larger ones pack better, smaller ones
-// are quicker to open for one finding. A block ends with the first document past
-// minBlockSize bytes whose id says so, one in blockEnds, or before maxBlockSize:
-// 240 KiB on average. Where blocks end thus depends on the documents
-// nearby and not on all before, and a catalog that changed a little has nearly all of its blocks
-// unchanged ([Builder.Reuse]).
+// Documents are compressed together in blocks: larger ones pack better, smaller
+// ones are quicker to open for one finding. A block ends with the first document
+// past minBlockSize bytes whose id says so, one in blockEnds, or before
+// maxBlockSize: 240 KiB on average. Where blocks end thus depends on the documents
+// nearby and not on all before, and a catalog that changed a little has most of
+// its blocks unchanged ([Builder.Reuse]).
 const (
 	minBlockSize = 128 << 10
 	maxBlockSize = 512 << 10

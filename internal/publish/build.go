@@ -1,0 +1,689 @@
+package publish
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/osv"
+)
+
+const (
+	batchSize  = 128
+	bufferSize = 1 << 20
+	// maxEcosystems bounds directories and open files; OSV's schema has about fifty.
+	maxEcosystems = 128
+	maxCampaigns  = 256 << 20
+)
+
+// builder is one release in the making.
+type builder struct {
+	root  *os.Root
+	dir   string // in root: the release in the making
+	prev  *previous
+	opt   Options
+	reuse bool // the compressed bytes of prev are those that this program makes
+
+	mu    sync.Mutex
+	ecos  map[string]*ecoDir // by base ecosystem
+	folds map[string]string  // lower case → base ecosystem
+	paths map[string]bool    // directories that exist below upstream/
+
+	files  []*output
+	res    Result
+	index  index.Builder
+	diff   differ
+	rows   []row
+	folded map[string]string // ids in upper case → ids, of those not in upper case
+	report []reported
+}
+
+// ecoDir is one directory of the dump.
+type ecoDir struct {
+	name   string
+	dir    *os.Root
+	links  *linker // from the same directory of the release before; nil when there is none
+	zip    *zipOut // opened with the first record, by the consumer
+	digest *setDigest
+}
+
+type reported struct {
+	path string
+	sum  [sha256.Size]byte
+}
+
+// job is one record on its way.
+type job struct {
+	rec Record
+	old *entry // of the same id in the release before
+
+	entry    entry
+	eco      *ecoDir
+	time     time.Time
+	packed   []byte
+	item     index.Item
+	problems []string
+	report   string // path of the upstream report
+	skipped  string // why there is none
+	err      error
+}
+
+// batch is a run of records, and the entries of the release before that have none.
+type batch struct {
+	jobs []job
+	gone []*entry
+	done chan struct{}
+}
+
+// build writes the release into dir and its manifest last.
+func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel Release, opt Options) (Result, error) {
+	b := &builder{
+		root: root, dir: dir, prev: prev, opt: opt,
+		ecos: map[string]*ecoDir{}, folds: map[string]string{}, paths: map[string]bool{}, folded: map[string]string{},
+	}
+	defer b.close()
+	if prev != nil && !opt.Fresh {
+		var err error
+		if b.reuse, err = sameCompressor(prev); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := b.prepare(rel); err != nil {
+		return Result{}, err
+	}
+	if err := b.records(ctx, rel.Records); err != nil {
+		return Result{}, err
+	}
+	if prev != nil {
+		prev.state = nil // it is read, and large
+	}
+	if err := b.diff.err(opt); err != nil {
+		return Result{}, err
+	}
+	return b.finish(rel)
+}
+
+func (b *builder) close() {
+	for _, e := range b.ecos {
+		e.dir.Close()
+		if e.links != nil {
+			e.links.close()
+		}
+	}
+	for _, f := range b.files {
+		f.f.Close() // of a release that failed; else it is closed already
+	}
+}
+
+// prepare makes the directories of all known ecosystems and what does not depend on records.
+func (b *builder) prepare(rel Release) error {
+	for _, name := range []string{dumpName, upstreamName} {
+		if err := b.root.Mkdir(path.Join(b.dir, name), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, e := range ecosystem.All() {
+		if _, err := b.eco(e.Name); err != nil {
+			return err
+		}
+	}
+	if rel.Campaigns != nil {
+		if len(rel.Campaigns) > maxCampaigns || !jsontext.Value(rel.Campaigns).IsValid() {
+			return fmt.Errorf("%s is not one JSON value of at most %d bytes", campaignsName, maxCampaigns)
+		}
+		return b.write(campaignsName, func(w *bufio.Writer) error {
+			_, err := w.Write(rel.Campaigns)
+			return err
+		})
+	}
+	return nil
+}
+
+// eco gives the directory of a base ecosystem, making it first if need be. It is
+// safe for concurrent use.
+func (b *builder) eco(base string) (*ecoDir, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.ecos[base]; e != nil {
+		return e, nil
+	}
+	fold := strings.ToLower(base)
+	if other, taken := b.folds[fold]; taken {
+		return nil, fmt.Errorf("ecosystem %q differs from %q only in case", base, other)
+	}
+	if len(b.ecos) == maxEcosystems {
+		return nil, fmt.Errorf("more than %d ecosystems", maxEcosystems)
+	}
+	name := path.Join(b.dir, dumpName, base)
+	if err := b.root.Mkdir(name, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := b.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	e := &ecoDir{name: base, dir: dir, digest: newSetDigest()}
+	b.ecos[base], b.folds[fold] = e, base
+	if b.prev != nil && !b.opt.Fresh {
+		e.links, err = newLinker(b.root, path.Join(b.prev.dir, dumpName, base), name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// records takes the records through the workers, which do all that concerns one
+// record, and adds them up in their order.
+func (b *builder) records(ctx context.Context, seq func(func(Record, error) bool)) error {
+	workers := runtime.GOMAXPROCS(0)
+	g, ctx := errgroup.WithContext(ctx)
+	work := make(chan *batch)
+	order := make(chan *batch, 2*workers)
+	g.Go(func() error {
+		defer close(work)
+		defer close(order)
+		return b.read(ctx, seq, func(bt *batch) error {
+			for _, to := range [...]chan *batch{order, work} {
+				select {
+				case to <- bt:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			p := packer{}
+			for bt := range work {
+				for i := range bt.jobs {
+					b.one(&bt.jobs[i], &p)
+				}
+				close(bt.done)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		all, err := b.create(path.Join(dumpName, zipName))
+		if err != nil {
+			return err
+		}
+		allZip := newZipOut(all)
+		st, err := b.create(stateName)
+		if err != nil {
+			return err
+		}
+		state := newStateWriter(st.w)
+		for bt := range order {
+			select {
+			case <-bt.done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			for _, e := range bt.gone {
+				if err := b.diff.vanish(e); err != nil {
+					return err
+				}
+			}
+			for i := range bt.jobs {
+				if err := b.add(&bt.jobs[i], allZip, state); err != nil {
+					return err
+				}
+			}
+			if b.opt.Progress != nil {
+				b.opt.Progress(b.res.Manifest.Records.All)
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return errors.Join(allZip.close(), b.finishFile(all), b.finishFile(st))
+	})
+	return g.Wait()
+}
+
+// read cuts the sequence into batches and puts what was published of each id beside it.
+func (b *builder) read(ctx context.Context, seq func(func(Record, error) bool), send func(*batch) error) error {
+	var old *entry
+	advance := func() (err error) {
+		if b.prev == nil {
+			return nil
+		}
+		if old, err = b.prev.state.next(); err == io.EOF {
+			old, err = nil, nil
+		}
+		return err
+	}
+	if err := advance(); err != nil {
+		return err
+	}
+	cur := &batch{done: make(chan struct{})}
+	last := ""
+	for rec, err := range seq {
+		if err != nil {
+			return fmt.Errorf("read records: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if rec.ID <= last {
+			return fmt.Errorf("record %s comes after %s: records must be in the order of their ids", printable.Cut(rec.ID, 80), printable.Cut(last, 80))
+		}
+		last = rec.ID
+		for old != nil && old.id < rec.ID {
+			cur.gone = append(cur.gone, old)
+			if err := advance(); err != nil {
+				return err
+			}
+		}
+		j := job{rec: rec}
+		if old != nil && old.id == rec.ID {
+			j.old = old
+			if err := advance(); err != nil {
+				return err
+			}
+		}
+		cur.jobs = append(cur.jobs, j)
+		if len(cur.jobs) == batchSize {
+			if err := send(cur); err != nil {
+				return err
+			}
+			cur = &batch{done: make(chan struct{})}
+		}
+	}
+	for old != nil {
+		cur.gone = append(cur.gone, old)
+		if err := advance(); err != nil {
+			return err
+		}
+	}
+	return send(cur)
+}
+
+// one does what concerns one record alone.
+func (b *builder) one(j *job, p *packer) {
+	j.err = b.oneRecord(j, p)
+	if j.err != nil {
+		j.err = fmt.Errorf("record %s: %w", printable.Cut(j.rec.ID, 80), j.err)
+	}
+}
+
+func (b *builder) oneRecord(j *job, p *packer) error {
+	r, _, err := osv.Parse(j.rec.JSON)
+	if err != nil {
+		j.problems = []string{err.Error()}
+		return nil
+	}
+	if j.problems = check(r); len(j.problems) > 0 {
+		return nil
+	}
+	if r.ID != j.rec.ID {
+		j.problems = []string{"the document has the id " + r.ID}
+		return nil
+	}
+	j.entry = newEntry(r, j.rec.JSON)
+	same := j.old != nil && j.old.sum == j.entry.sum
+	if !same {
+		// What is published is the same text in the snapshot, the archives and the files. One
+		// that was published has been through here.
+		again, err := r.Marshal()
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(again, j.rec.JSON) {
+			j.problems = []string{"the document is not written as package osv writes it"}
+			return nil
+		}
+	}
+	if j.item, err = index.PrepareWritten(r, j.rec.JSON); err != nil {
+		return err
+	}
+	base, err := directory(r.Affected[0].Package.Ecosystem)
+	if err != nil {
+		return err
+	}
+	if j.eco, err = b.eco(base); err != nil {
+		return err
+	}
+	if j.time, err = r.Modified.Time(); err != nil {
+		return err
+	}
+	if err := b.pack(j, same, p); err != nil {
+		return err
+	}
+	file := j.rec.ID + ".json"
+	if !same || j.eco.links == nil || j.eco.links.link(file) != nil {
+		if err := writeFile(j.eco.dir, file, j.rec.JSON); err != nil {
+			return err
+		}
+	}
+	if j.rec.Upstream {
+		return b.upstream(j, r)
+	}
+	return nil
+}
+
+// newEntry gives what the record alone says of its entry.
+func newEntry(r *osv.Record, doc []byte) entry {
+	return entry{
+		id: strings.Clone(r.ID), ecosystem: strings.Clone(r.Affected[0].Package.Ecosystem), name: strings.Clone(r.Affected[0].Package.Name),
+		published: strings.Clone(string(r.Published)), modified: strings.Clone(string(r.Modified)), withdrawn: r.IsWithdrawn(),
+		sum: sha256.Sum256(doc), crc: crc32.ChecksumIEEE(doc), size: uint64(len(doc)),
+	}
+}
+
+// pack compresses the document, or takes the compressed bytes from the release before.
+func (b *builder) pack(j *job, same bool, p *packer) (err error) {
+	if same && b.reuse {
+		j.packed = make([]byte, j.old.packed)
+		_, err = b.prev.zip.ReadAt(j.packed, int64(j.old.offset))
+		return err
+	}
+	j.packed, err = p.pack(j.rec.JSON)
+	return err
+}
+
+// upstream writes the report to upstream, or keeps the reason why there is none.
+func (b *builder) upstream(j *job, r *osv.Record) error {
+	name, data, err := UpstreamReport(r)
+	if err != nil {
+		j.skipped = err.Error()
+		return nil
+	}
+	j.entry.reported, j.entry.report = true, sha256.Sum256(data)
+	j.report = name
+	to := path.Join(b.dir, upstreamName, name)
+	if err := b.mkdirAll(path.Dir(to)); err != nil {
+		return err
+	}
+	if j.old != nil && j.old.reported && j.old.report == j.entry.report && b.link(path.Join(upstreamName, name)) {
+		return nil
+	}
+	return writeFile(b.root, to, data)
+}
+
+// link takes a file of the release before into this one. It is no error when that
+// cannot be done (some file systems have no links, or few); what was linked is read
+// back like what was written.
+func (b *builder) link(name string) bool {
+	return b.prev != nil && !b.opt.Fresh && b.root.Link(path.Join(b.prev.dir, name), path.Join(b.dir, name)) == nil
+}
+
+// mkdirAll remembers what it made: most packages share their ecosystem's directory.
+func (b *builder) mkdirAll(dir string) error {
+	parent := path.Dir(dir)
+	b.mu.Lock()
+	known := b.paths[parent]
+	b.mu.Unlock()
+	if !known {
+		if err := b.root.MkdirAll(parent, 0o755); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		b.paths[parent] = true
+		b.mu.Unlock()
+	}
+	if err := b.root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// writeFile makes a file that must not be there yet.
+func writeFile(root *os.Root, name string, data []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// add takes up one record in its turn.
+func (b *builder) add(j *job, all *zipOut, state *stateWriter) error {
+	if j.err != nil {
+		return j.err
+	}
+	if len(j.problems) > 0 {
+		return b.diff.problem(j.rec.ID, j.problems[0])
+	}
+	e := &j.entry
+	if err := b.diff.compare(j.old, e); err != nil {
+		return err
+	}
+	if up := strings.ToUpper(e.id); up != e.id {
+		if other, taken := b.folded[up]; taken {
+			return b.diff.problem(e.id, "the id differs from "+other+" only in case")
+		}
+		b.folded[up] = e.id
+	}
+	file := e.id + ".json"
+	h := header(file, j)
+	var err error
+	if e.offset, err = all.add(h, j.packed); err != nil {
+		return err
+	}
+	e.packed = uint64(len(j.packed))
+	if j.eco.zip == nil {
+		out, err := b.create(path.Join(dumpName, j.eco.name, zipName))
+		if err != nil {
+			return err
+		}
+		j.eco.zip = newZipOut(out)
+	}
+	if _, err := j.eco.zip.add(h, j.packed); err != nil {
+		return err
+	}
+	j.eco.digest.add(file, e.sum)
+	b.rows = append(b.rows, row{j.time, e.id, j.eco.name, e.modified})
+	b.index.Add(j.item)
+	c := &b.res.Manifest.Records
+	c.All++
+	if e.withdrawn {
+		c.Withdrawn++
+	} else {
+		c.Live++
+	}
+	if j.rec.Disputed {
+		c.Disputed++
+	}
+	if e.reported {
+		b.report = append(b.report, reported{j.report, e.report})
+	} else if j.skipped != "" {
+		b.res.Unreported = append(b.res.Unreported, Unreported{e.id, j.skipped})
+	}
+	return state.add(e)
+}
+
+// finish writes what is known when all records have been seen.
+func (b *builder) finish(rel Release) (Result, error) {
+	for _, r := range b.rows {
+		if up := strings.ToUpper(r.id); up == r.id {
+			if other, taken := b.folded[up]; taken {
+				return Result{}, fmt.Errorf("ids %s and %s differ only in case", r.id, other)
+			}
+		}
+	}
+	m := &b.res.Manifest
+	m.Version, m.Sequence, m.Date, m.Source = manifestVersion, rel.Sequence, rel.Date.UTC().Truncate(time.Second), rel.Source
+	// Packing the snapshot takes both processors, so it goes last and alone.
+	if err := b.dump(m); err != nil {
+		return Result{}, err
+	}
+	if err := b.snapshot(m); err != nil {
+		return Result{}, err
+	}
+	slices.SortFunc(b.report, func(x, y reported) int { return strings.Compare(x.path, y.path) })
+	digest := newSetDigest()
+	for _, r := range b.report {
+		digest.add(r.path, r.sum)
+	}
+	m.Upstream = digest.set()
+	for _, f := range b.files {
+		m.Files = append(m.Files, f.file())
+	}
+	slices.SortFunc(m.Files, func(x, y File) int { return strings.Compare(x.Path, y.Path) })
+	data, sum, err := m.marshal()
+	if err != nil {
+		return Result{}, err
+	}
+	if err := writeFile(b.root, path.Join(b.dir, manifestName), data); err != nil {
+		return Result{}, err
+	}
+	b.res.Digest, b.res.Changes = sum, b.diff.changes
+	return b.res, nil
+}
+
+// dump ends the archives and writes the lists.
+func (b *builder) dump(m *Manifest) error {
+	m.Ecosystems = map[string]Set{}
+	slices.SortFunc(b.rows, func(x, y row) int { return cmp.Or(y.time.Compare(x.time), strings.Compare(x.id, y.id)) })
+	lists := map[string]*output{}
+	var used []string
+	for _, name := range slices.Sorted(maps.Keys(b.ecos)) {
+		e := b.ecos[name]
+		m.Ecosystems[name] = e.digest.set()
+		if e.zip != nil {
+			used = append(used, name)
+		} else {
+			// A client that finds no archive for an ecosystem stops; an empty one is fine.
+			out, err := b.create(path.Join(dumpName, name, zipName))
+			if err != nil {
+				return err
+			}
+			e.zip = newZipOut(out)
+		}
+		if err := errors.Join(e.zip.close(), b.finishFile(e.zip.out)); err != nil {
+			return err
+		}
+		list, err := b.create(path.Join(dumpName, name, modifiedName))
+		if err != nil {
+			return err
+		}
+		lists[name] = list
+	}
+	all, err := b.create(path.Join(dumpName, modifiedName))
+	if err != nil {
+		return err
+	}
+	// Failures to write stay with the writers and come out when they are finished.
+	for _, r := range b.rows {
+		fmt.Fprintf(all.w, "%s,%s/%s\n", r.modified, r.ecosystem, r.id)
+		fmt.Fprintf(lists[r.ecosystem].w, "%s,%s\n", r.modified, r.id)
+	}
+	b.rows = nil
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		if err := b.finishFile(lists[name]); err != nil {
+			return err
+		}
+	}
+	if err := b.finishFile(all); err != nil {
+		return err
+	}
+	return b.write(path.Join(dumpName, listName), func(w *bufio.Writer) error {
+		for _, name := range used {
+			fmt.Fprintf(w, "%s\n", name)
+		}
+		return nil
+	})
+}
+
+func (b *builder) snapshot(m *Manifest) error {
+	if b.prev != nil && !b.opt.Fresh {
+		if err := b.reuseSnapshot(); err != nil {
+			return fmt.Errorf("%s of the release before: %w", snapshotName, err)
+		}
+	}
+	return b.write(snapshotName, func(w *bufio.Writer) error {
+		return b.index.WriteTo(w, index.Meta{Source: m.Source, Sequence: m.Sequence, Date: m.Date})
+	})
+}
+
+func (b *builder) reuseSnapshot() error {
+	st, err := b.prev.snapshot.Stat()
+	if err != nil {
+		return err
+	}
+	ix, err := index.New(b.prev.snapshot, st.Size())
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.index.Reuse(ix), ix.Close())
+}
+
+// output is a file of the release whose digest is taken while it is written.
+type output struct {
+	name string // in the release
+	f    *os.File
+	w    *bufio.Writer
+	h    hash.Hash
+	n    int64
+}
+
+// create begins a file of the release.
+func (b *builder) create(name string) (*output, error) {
+	f, err := b.root.OpenFile(path.Join(b.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{name: name, f: f, h: sha256.New()}
+	o.w = bufio.NewWriterSize(o, bufferSize)
+	b.files = append(b.files, o)
+	return o, nil
+}
+
+// Write takes what the buffer gives.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.f.Write(p)
+	o.h.Write(p[:n])
+	o.n += int64(n)
+	return n, err
+}
+
+// finishFile ends a file; the buffer is released.
+func (b *builder) finishFile(o *output) error {
+	err := errors.Join(o.w.Flush(), o.f.Close())
+	o.w = nil
+	return err
+}
+
+func (b *builder) write(name string, fill func(*bufio.Writer) error) error {
+	o, err := b.create(name)
+	if err != nil {
+		return err
+	}
+	if err := fill(o.w); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return b.finishFile(o)
+}
+
+func (o *output) file() File {
+	return File{Path: o.name, Size: o.n, SHA256: hex.EncodeToString(o.h.Sum(nil))}
+}

@@ -1,0 +1,560 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/osv"
+)
+
+// Changes are the ids by which a release differs from the one before, in ascending order;
+// an id is in one list only.
+type Changes struct {
+	Added     []string `json:"added,omitzero"`
+	Changed   []string `json:"changed,omitzero"`
+	Withdrawn []string `json:"withdrawn,omitzero"`
+	Restored  []string `json:"restored,omitzero"`
+	// Vanished ids are in the release before and not in this one, which is never allowed.
+	Vanished []string `json:"vanished,omitzero"`
+}
+
+// InvalidError says why a release may not follow the one before, or may not be published at all.
+type InvalidError struct {
+	// Problems are one printable line each, at most 20.
+	Problems []string
+}
+
+func (e *InvalidError) Error() string {
+	const said = 3
+	text := strings.Join(e.Problems[:min(said, len(e.Problems))], "; ")
+	if n := len(e.Problems) - said; n > 0 {
+		text += fmt.Sprintf("; and at least %d more problems", n)
+	}
+	return text
+}
+
+const maxProblems = 20
+
+// differ compares two releases record by record.
+type differ struct {
+	changes  Changes
+	oldLive  int
+	problems []string
+}
+
+// problem takes note of one; when there are enough, it ends the comparison.
+func (d *differ) problem(id, text string) error {
+	d.problems = append(d.problems, "record "+printable.Cut(id, 80)+": "+text)
+	if len(d.problems) == maxProblems {
+		return &InvalidError{d.problems}
+	}
+	return nil
+}
+
+// vanish takes an entry that the new release does not have.
+func (d *differ) vanish(old *entry) error {
+	d.changes.Vanished = append(d.changes.Vanished, old.id)
+	return d.problem(old.id, "was published and is gone: withdraw it instead")
+}
+
+// compare takes an entry of the new release and that of the old one, nil when it is new.
+func (d *differ) compare(old, e *entry) error {
+	c := &d.changes
+	if old == nil {
+		c.Added = append(c.Added, e.id)
+		return nil
+	}
+	if !old.withdrawn {
+		d.oldLive++
+	}
+	switch {
+	case old.sum == e.sum:
+		return nil
+	case e.withdrawn && !old.withdrawn:
+		c.Withdrawn = append(c.Withdrawn, e.id)
+	case !e.withdrawn && old.withdrawn:
+		c.Restored = append(c.Restored, e.id)
+	default:
+		c.Changed = append(c.Changed, e.id)
+	}
+	if a, b := old.key(), e.key(); a != b {
+		return d.problem(e.id, fmt.Sprintf("was about %s of %s and is now about %s of %s: an id is never used twice",
+			printable.Name(a.Name), printable.Cut(a.Ecosystem, 64), printable.Name(b.Name), printable.Cut(b.Ecosystem, 64)))
+	}
+	was, is := osv.Timestamp(old.published), osv.Timestamp(e.published)
+	if !sameTime(was, is) {
+		return d.problem(e.id, fmt.Sprintf("published was %s and is now %s: it never changes", was, is))
+	}
+	if was, is := osv.Timestamp(old.modified), osv.Timestamp(e.modified); !laterTime(was, is) {
+		return d.problem(e.id, fmt.Sprintf("has changed, and modified went from %s to %s: it must increase", was, is))
+	}
+	return nil
+}
+
+// The times have been read before; one that cannot be is not the same as anything.
+func sameTime(a, b osv.Timestamp) bool {
+	x, errX := a.Time()
+	y, errY := b.Time()
+	return errX == nil && errY == nil && x.Equal(y)
+}
+
+func laterTime(a, b osv.Timestamp) bool {
+	x, errX := a.Time()
+	y, errY := b.Time()
+	return errX == nil && errY == nil && y.After(x)
+}
+
+// err gives the verdict when all has been compared.
+func (d *differ) err(opt Options) error {
+	limit := max(100, d.oldLive/100)
+	if n := len(d.changes.Withdrawn); n > limit && !opt.MassWithdrawal {
+		d.problems = append(d.problems, fmt.Sprintf("%d of %d records are withdrawn at once, more than the limit of %d", n, d.oldLive, limit))
+	}
+	if len(d.problems) > 0 {
+		return &InvalidError{d.problems}
+	}
+	return nil
+}
+
+// Verify reads every byte of a release and holds it against the manifest: nothing
+// is missing, nothing is changed, nothing is there that the manifest does not
+// know. The error wraps [ErrDamaged] when that is not so.
+func Verify(ctx context.Context, releaseDir string) error {
+	_, err := verifyDir(ctx, releaseDir, nil)
+	return err
+}
+
+func verifyDir(ctx context.Context, releaseDir string, each func(eco, id string, doc []byte) error) (Manifest, error) {
+	root, err := os.OpenRoot(releaseDir)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer root.Close()
+	m, _, err := readManifest(root, ".")
+	if err == nil {
+		err = verifyIn(ctx, root, ".", m, each)
+	}
+	if err != nil {
+		return Manifest{}, fmt.Errorf("verify %s: %w", releaseDir, err)
+	}
+	return m, nil
+}
+
+// Validate reads the release in newDir like [Verify], checks each of its records,
+// and compares it with the one in oldDir, "" for none. Changes are complete when
+// the error is nil or an [*InvalidError] with fewer than 20 problems.
+func Validate(ctx context.Context, newDir, oldDir string, opt Options) (Changes, error) {
+	entries, err := readEntries(newDir)
+	if err != nil {
+		return Changes{}, err
+	}
+	m, err := verifyDir(ctx, newDir, func(eco, id string, doc []byte) error {
+		return checkDocument(entries, eco, id, doc)
+	})
+	if err != nil {
+		return Changes{}, err
+	}
+	if m.Records.All != len(entries) {
+		return Changes{}, fmt.Errorf("validate %s: %w: %d records in the manifest, %d in %s", newDir, ErrDamaged, m.Records.All, len(entries), stateName)
+	}
+	var old []*entry
+	if oldDir != "" {
+		if old, err = readEntries(oldDir); err != nil {
+			return Changes{}, err
+		}
+	}
+	var d differ
+	for _, e := range entries {
+		for len(old) > 0 && old[0].id < e.id {
+			if err := d.vanish(old[0]); err != nil {
+				return d.changes, err
+			}
+			old = old[1:]
+		}
+		var before *entry
+		if len(old) > 0 && old[0].id == e.id {
+			before, old = old[0], old[1:]
+		}
+		if err := d.compare(before, e); err != nil {
+			return d.changes, err
+		}
+	}
+	for _, e := range old {
+		if err := d.vanish(e); err != nil {
+			return d.changes, err
+		}
+	}
+	return d.changes, d.err(opt)
+}
+
+func readEntries(dir string) ([]*entry, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var out []*entry
+	err = func() error {
+		m, _, err := readManifest(root, ".")
+		if err != nil {
+			return err
+		}
+		s, err := readState(root, ".", &m)
+		if err != nil {
+			return err
+		}
+		for {
+			e, err := s.next()
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			out = append(out, e)
+		}
+	}()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", dir, err)
+	}
+	return out, nil
+}
+
+// checkDocument checks one file of the dump by itself and against its entry.
+func checkDocument(entries []*entry, eco, id string, doc []byte) error {
+	r, _, err := osv.Parse(doc)
+	if err != nil {
+		return err
+	}
+	if problems := check(r); len(problems) > 0 {
+		return errors.New(problems[0])
+	}
+	base, err := directory(r.Affected[0].Package.Ecosystem)
+	if err != nil {
+		return err
+	}
+	i, found := slices.BinarySearchFunc(entries, id, func(e *entry, id string) int { return strings.Compare(e.id, id) })
+	if !found || r.ID != id || base != eco {
+		return fmt.Errorf("%w: it is not the document of %s in %s", ErrDamaged, id, eco)
+	}
+	want, got := *entries[i], newEntry(r, doc)
+	got.packed, got.offset, got.reported, got.report = want.packed, want.offset, want.reported, want.report
+	if got != want {
+		return fmt.Errorf("%w: it is not what %s says", ErrDamaged, stateName)
+	}
+	return nil
+}
+
+// verifyIn verifies the release in dir of root; each, if not nil, is given every
+// record, concurrently.
+func verifyIn(ctx context.Context, root *os.Root, dir string, m Manifest, each func(eco, id string, doc []byte) error) error {
+	sub, err := root.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	v := &verifier{root: sub, m: &m, each: each, want: map[string]File{}}
+	for _, f := range m.Files {
+		if _, twice := v.want[f.Path]; twice || f.Path == manifestName {
+			return fmt.Errorf("%w: the manifest has %q twice or lists itself", ErrDamaged, f.Path)
+		}
+		v.want[f.Path] = f
+	}
+	if err := v.top(ctx); err != nil {
+		return err
+	}
+	if len(v.want) > 0 {
+		for name := range v.want {
+			return fmt.Errorf("%w: %s is missing", ErrDamaged, printable.Cut(name, 200))
+		}
+	}
+	return v.snapshot()
+}
+
+type verifier struct {
+	root *os.Root
+	m    *Manifest
+	each func(eco, id string, doc []byte) error
+	want map[string]File // not seen yet
+}
+
+func damaged(name, what string) error {
+	return fmt.Errorf("%w: %s %s", ErrDamaged, printable.Cut(name, 200), what)
+}
+
+func (v *verifier) top(ctx context.Context) error {
+	list, err := v.list(".")
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		switch name := d.Name(); {
+		case name == manifestName && d.Type().IsRegular():
+		case name == dumpName && d.IsDir():
+			err = v.dump(ctx)
+		case name == upstreamName && d.IsDir():
+			err = v.upstream(ctx)
+		default:
+			err = v.file(ctx, name, d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) dump(ctx context.Context) error {
+	list, err := v.list(dumpName)
+	if err != nil {
+		return err
+	}
+	seen := 0
+	for _, d := range list {
+		set, eco := v.m.Ecosystems[d.Name()]
+		switch {
+		case eco && d.IsDir():
+			seen++
+			err = v.ecosystem(ctx, d.Name(), set)
+		default:
+			err = v.file(ctx, path.Join(dumpName, d.Name()), d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if seen != len(v.m.Ecosystems) {
+		return damaged(dumpName, "lacks the directory of an ecosystem")
+	}
+	return nil
+}
+
+func (v *verifier) ecosystem(ctx context.Context, eco string, want Set) error {
+	dir := path.Join(dumpName, eco)
+	list, err := v.list(dir)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, d := range list {
+		id, ok := strings.CutSuffix(d.Name(), ".json")
+		if !ok || checkID(id) != nil {
+			if err := v.file(ctx, path.Join(dir, d.Name()), d); err != nil {
+				return err
+			}
+			continue
+		}
+		if !d.Type().IsRegular() {
+			return damaged(path.Join(dir, d.Name()), "is not a file")
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	sub, err := v.root.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	return v.set(ctx, sub, dir, want, ids, ".json", func(id string, doc []byte) error {
+		if v.each == nil {
+			return nil
+		}
+		return v.each(eco, id, doc)
+	})
+}
+
+func (v *verifier) upstream(ctx context.Context) error {
+	var files []string
+	var walk func(dir string, depth int) error
+	walk = func(dir string, depth int) error {
+		// A name has at most 1,024 bytes, so its path has at most half as many elements.
+		if depth > 600 {
+			return damaged(dir, "is too deep")
+		}
+		list, err := v.list(path.Join(upstreamName, dir))
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			name := path.Join(dir, d.Name())
+			switch {
+			case d.IsDir():
+				err = walk(name, depth+1)
+			case d.Type().IsRegular():
+				files = append(files, name)
+			default:
+				err = damaged(name, "is not a file")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := walk("", 0); err != nil {
+		return err
+	}
+	slices.Sort(files)
+	sub, err := v.root.OpenRoot(upstreamName)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	return v.set(ctx, sub, upstreamName, v.m.Upstream, files, "", func(string, []byte) error { return nil })
+}
+
+// set reads many small files in order and compares their digest; each is called concurrently.
+func (v *verifier) set(ctx context.Context, dir *os.Root, where string, want Set, names []string, suffix string, each func(name string, data []byte) error) error {
+	sums := make([][sha256.Size]byte, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	const run = 256
+	starts := make(chan int)
+	g.Go(func() error {
+		defer close(starts)
+		for at := 0; at < len(names); at += run {
+			select {
+			case starts <- at:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			buf := make([]byte, 0, 16<<10)
+			for at := range starts {
+				for i := at; i < min(at+run, len(names)); i++ {
+					var err error
+					if buf, err = readSmall(dir, names[i]+suffix, buf[:0]); err == nil {
+						err = each(names[i], buf)
+					}
+					if err != nil {
+						return fmt.Errorf("%s: %w", printable.Cut(path.Join(where, names[i]+suffix), 200), err)
+					}
+					sums[i] = sha256.Sum256(buf)
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	d := newSetDigest()
+	for i, name := range names {
+		d.add(name+suffix, sums[i])
+	}
+	if got := d.set(); got != want {
+		return damaged(where, fmt.Sprintf("does not hold the %d files that the manifest says, or one is changed", want.Files))
+	}
+	return nil
+}
+
+// readSmall appends the content of a file of at most maxDocument bytes.
+func readSmall(dir *os.Root, name string, buf []byte) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return buf, err
+	}
+	defer f.Close()
+	for {
+		if len(buf) > maxDocument {
+			return buf, &bounded.LimitError{What: "record", Limit: maxDocument}
+		}
+		buf = slices.Grow(buf, 4<<10)
+		n, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+}
+
+// file verifies one file that the manifest names.
+func (v *verifier) file(ctx context.Context, name string, d os.DirEntry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	want, ok := v.want[name]
+	if !ok {
+		return damaged(name, "is not in the manifest")
+	}
+	delete(v.want, name)
+	if !d.Type().IsRegular() {
+		return damaged(name, "is not a file")
+	}
+	f, err := v.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := digestOf(f, name)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return damaged(name, "is not what the manifest says")
+	}
+	return nil
+}
+
+// digestOf reads r to its end.
+func digestOf(r io.Reader, name string) (File, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		return File{}, err
+	}
+	return File{Path: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+// snapshot checks that the snapshot opens and is of this release.
+func (v *verifier) snapshot() error {
+	f, err := v.root.Open(snapshotName)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	ix, err := index.New(f, st.Size())
+	if err != nil {
+		return fmt.Errorf("%s: %w", snapshotName, err)
+	}
+	defer ix.Close()
+	if meta := ix.Meta(); meta.Sequence != v.m.Sequence || meta.Records != v.m.Records.All || meta.Withdrawn != v.m.Records.Withdrawn {
+		return damaged(snapshotName, "is that of another release")
+	}
+	return nil
+}
+
+func (v *verifier) list(dir string) ([]os.DirEntry, error) {
+	f, err := v.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(-1)
+	slices.SortFunc(list, func(x, y os.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
+	return list, err
+}
