@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"strings"
 	"time"
 
@@ -55,9 +54,6 @@ const (
 	skipNothing = "names no package"
 )
 
-// batchSize is how many documents are handed to a parser at once.
-const batchSize = 128
-
 // document is a raw document, or the reason why its source could not give it.
 type document struct {
 	name string
@@ -85,7 +81,7 @@ func Build(ctx context.Context, inputs []Input, now time.Time, progress func(doc
 	latest := now.Add(24 * time.Hour)
 	b := &builder{
 		b:      &index.Builder{Latest: latest},
-		byID:   map[string]held{},
+		byID:   map[string]kept{},
 		report: Report{Skipped: map[string]int{}, Flags: map[string]int{}},
 	}
 	for i, in := range inputs {
@@ -105,7 +101,7 @@ func Build(ctx context.Context, inputs []Input, now time.Time, progress func(doc
 	return b.b, b.report, nil
 }
 
-type held struct {
+type kept struct {
 	handle   int
 	input    int
 	name     string
@@ -116,7 +112,7 @@ type held struct {
 
 type builder struct {
 	b      *index.Builder
-	byID   map[string]held
+	byID   map[string]kept
 	report Report
 }
 
@@ -163,85 +159,27 @@ func (b *builder) add(input int, source string, p parsed) {
 	}
 	handle := b.b.Add(p.item)
 	b.report.Records++
-	b.byID[p.id] = held{handle: handle, input: input, name: p.name, modified: p.modified, json: b.b.JSON(handle)}
+	b.byID[p.id] = kept{handle: handle, input: input, name: p.name, modified: p.modified, json: b.b.JSON(handle)}
 }
 
 // parse reads documents on every core and yields them in their order. Only an
 // error that ends the source is yielded as one.
 func parse(ctx context.Context, docs iter.Seq2[source.Document, error]) iter.Seq2[parsed, error] {
-	type batch struct {
-		in  []document
-		out []parsed
-		err error // ends the source, after out
-		ok  chan struct{}
-	}
-	return func(yield func(parsed, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		workers := runtime.GOMAXPROCS(0)
-		todo := make(chan *batch)
-		order := make(chan *batch, 2*workers)
-		for range workers {
-			go func() {
-				for b := range todo {
-					for _, d := range b.in {
-						b.out = append(b.out, read(d))
-					}
-					close(b.ok)
-				}
-			}()
-		}
-		go func() {
-			defer close(order)
-			defer close(todo)
-			cur := &batch{ok: make(chan struct{})}
-			send := func() bool {
-				select {
-				case order <- cur:
-				case <-ctx.Done():
-					return false
-				}
-				todo <- cur
-				cur = &batch{ok: make(chan struct{})}
-				return true
+	return ordered(ctx, accounted(docs), read)
+}
+
+// accounted makes a document of what a source could not give.
+func accounted(docs iter.Seq2[source.Document, error]) iter.Seq2[document, error] {
+	return func(yield func(document, error) bool) {
+		for d, err := range docs {
+			var r *source.Reject
+			out := document{name: d.Name, data: d.Data}
+			if errors.As(err, &r) {
+				out, err = document{name: r.Name, err: r.Reason}, nil
 			}
-			for d, err := range docs {
-				var r *source.Reject
-				switch {
-				case errors.As(err, &r):
-					cur.in = append(cur.in, document{name: r.Name, err: r.Reason})
-				case err != nil:
-					cur.err = err
-					send()
-					return
-				default:
-					cur.in = append(cur.in, document{name: d.Name, data: d.Data})
-				}
-				if len(cur.in) == batchSize && !send() {
-					return
-				}
-			}
-			send()
-		}()
-		for b := range order {
-			select {
-			case <-b.ok:
-			case <-ctx.Done():
-				yield(parsed{}, ctx.Err())
+			if !yield(out, err) {
 				return
 			}
-			for _, p := range b.out {
-				if !yield(p, nil) {
-					return
-				}
-			}
-			if b.err != nil {
-				yield(parsed{}, b.err)
-				return
-			}
-		}
-		if ctx.Err() != nil {
-			yield(parsed{}, ctx.Err())
 		}
 	}
 }

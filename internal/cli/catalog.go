@@ -26,7 +26,7 @@ import (
 func (a *app) catalogCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "catalog",
-		Short: "build, describe and search catalogs",
+		Short: "keep the list: import, review, publish; build and search catalogs",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return &usageError{fmt.Sprintf("unknown command %q", "catalog "+args[0]), "see `rapsheet catalog --help`"}
@@ -35,7 +35,18 @@ func (a *app) catalogCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.buildCommand(), a.infoCommand(), a.showCommand(), a.searchCommand())
+	cmd.AddCommand(a.buildCommand(), a.infoCommand(), a.showCommand(), a.searchCommand(),
+		a.importCommand(), a.statusCommand(), a.reviewCommand(),
+		a.recordCommand(catalog.Withdraw, "take a record back: disputed first, withdrawn the second time",
+			`Withdraw takes a record back by way of dispute: the first time it becomes disputed, which
+is shown and fails no build, the second time withdrawn. A record that several independent
+origins stand by is not withdrawn so. Nothing is deleted: a withdrawn record is kept.`),
+		a.recordCommand(catalog.Dispute, "doubt a record: it is shown, and fails no build",
+			`Dispute marks a record as doubtful. Scans show it and do not fail for it; tools that know
+no doubt see it as withdrawn.`),
+		a.recordCommand(catalog.Restore, "put a withdrawn or disputed record back in force",
+			`Restore puts a record back in force, whatever its sources say.`),
+		a.narrowCommand(), a.campaignCommand(), a.publishCommand(), a.exportCommand(), a.diffCommand(), a.reconcileCommand(), a.lintCommand())
 	return cmd
 }
 
@@ -140,7 +151,7 @@ func (a *app) infoCommand() *cobra.Command {
 				}
 				days := int(a.env.Now().Sub(m.Date).Hours() / 24)
 				fmt.Fprintf(a.stdout, "date:       %s (%d days old)\n", m.Date.UTC().Format("2006-01-02 15:04 MST"), days)
-				fmt.Fprintf(a.stdout, "records:    %d about %d packages, %d withdrawn\n", m.Records, m.Packages, m.Withdrawn)
+				fmt.Fprintf(a.stdout, "records:    %d about %d packages, %d disputed, %d withdrawn\n", m.Records, m.Packages, m.Disputed, m.Withdrawn-m.Disputed)
 				if m.Unmatched > 0 {
 					fmt.Fprintf(a.stdout, "unmatched:  %d records of ecosystems that cannot be looked up\n", m.Unmatched)
 				}
@@ -338,7 +349,9 @@ func (a *app) search(ctx context.Context, ix *index.Index, text []byte, limit in
 			pkg = r.Affected[0].Package.Ecosystem + "/" + r.Affected[0].Package.Name
 		}
 		state := ""
-		if r.IsWithdrawn() {
+		if _, disputed := rapsheet.DisputeOf(r); disputed {
+			state = " (disputed)"
+		} else if r.IsWithdrawn() {
 			state = " (withdrawn)"
 		}
 		fmt.Fprintf(a.stdout, "%s  %s  %s%s\n", printable.Line(r.ID), printable.Name(pkg), printable.Line(r.Summary), state)

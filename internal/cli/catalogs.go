@@ -89,7 +89,7 @@ func (a *app) dataDir() (string, error) {
 	return "", &usageError{"no home directory is known to keep the catalog in", "set RAPSHEET_HOME to a directory"}
 }
 
-const catalogUsage = "`FILE|DIR|ZIP` of records to use instead of the installed catalog, or the word installed; may be repeated"
+const catalogUsage = "`FILE|DIR|ZIP`, a snapshot, a directory of releases, or records to use instead of the installed catalog, or the word installed; may be repeated"
 
 // installed is the value of --catalog that stands for the catalog that is used
 // when none is named.
@@ -148,6 +148,10 @@ func (a *app) openCatalog(ctx context.Context, path string) (*index.Index, error
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, &catalogError{err, "is the path of --catalog spelled right?"}
+	}
+	if snapshot := releaseSnapshot(path); st.IsDir() && snapshot != "" {
+		ix, err := index.Open(snapshot)
+		return ix, unusable(err)
 	}
 	if st.Mode().IsRegular() {
 		ix, err := index.Open(path)

@@ -23,6 +23,7 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/internal/source"
 	"github.com/rapsheet/rapsheet/match"
 )
 
@@ -104,10 +105,22 @@ func classify(err error) (status int, hint string) {
 		return rapsheet.ExitIncomplete, ""
 	case errors.Is(err, fs.ErrNotExist):
 		return rapsheet.ExitIncomplete, "is the path spelled right?"
+	case unreadableSource(err):
+		return rapsheet.ExitIncomplete, "is this the right file, and was it downloaded to its end?"
 	case errors.Is(err, fs.ErrPermission):
 		return rapsheet.ExitIncomplete, "run it as a user who may read the file"
 	}
-	return rapsheet.ExitInternal, ""
+	return rapsheet.ExitInternal, storeHint(err)
+}
+
+// unreadableSource reports whether a source as a whole cannot be read.
+func unreadableSource(err error) bool {
+	for _, is := range []error{source.ErrFormat, source.ErrDamaged, source.ErrDuplicate, source.ErrOverlap, source.ErrTooManyEntries} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *app) root() *cobra.Command {

@@ -12,19 +12,28 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rapsheet/rapsheet/internal/cli"
+	"github.com/rapsheet/rapsheet/internal/store/pgtest"
 )
 
 // now is the time of every transcript.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	if os.Getenv(killedStore) != "" {
+		os.Exit(importAndPublish())
+	}
+	testscript.Main(withPostgreSQL{m}, map[string]func(){
 		"rapsheet": func() {
 			env := cli.Env{Getenv: os.Getenv, Now: func() time.Time { return now }, Version: "v0.0.0-test"}
 			os.Exit(cli.Run(context.Background(), env, os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 		},
 	})
 }
+
+// withPostgreSQL runs tests with a server that is stopped after them.
+type withPostgreSQL struct{ m *testing.M }
+
+func (w withPostgreSQL) Run() int { return pgtest.Main(w.m) }
 
 // TestScripts runs the transcripts in testdata/script: every command, every exit
 // status. `status N command…` runs a command and wants that exit status.

@@ -2,6 +2,7 @@
 // at size:
 //
 //	go run ./internal/corpus/write -n 200607 > generated.jsonl   # records
+//	go run ./internal/corpus/write -campaign 144000 > campaign.csv   # a list
 //	go run ./internal/corpus/write -sbom 100000 > app.cdx.json   # a CycloneDX file
 //	go run ./internal/corpus/write -dump catalog.idx -o DIR      # osv-scanner's offline databases
 package main
@@ -25,6 +26,7 @@ import (
 func main() {
 	n := flag.Int("n", 0, "write this many generated records as JSON lines")
 	seed := flag.Uint64("seed", 1, "the same seed gives the same records")
+	rows := flag.Int("campaign", 0, "write a campaign of this many packages as CSV")
 	sbom := flag.Int("sbom", 0, "write a CycloneDX file of this many components")
 	catalog := flag.String("dump", "", "write the records of this catalog as osv-scanner reads them offline")
 	dir := flag.String("o", "", "directory for -dump")
@@ -34,6 +36,8 @@ func main() {
 	switch {
 	case *n > 0:
 		err = records(w, *seed, *n)
+	case *rows > 0:
+		err = corpus.WriteCampaign(w, *seed, *rows)
 	case *sbom > 0:
 		err = components(w, *sbom)
 	case *catalog != "" && *dir != "":

@@ -1,0 +1,529 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/claim"
+	"github.com/rapsheet/rapsheet/internal/store"
+)
+
+// Settings of a store that the catalog keeps.
+const (
+	settingOrg     = "org"      // whose block own ids are from
+	settingNextOwn = "next-own" // the number of the next own id
+)
+
+// DefaultOrg is the block of a store for which none was named.
+const DefaultOrg = "local"
+
+// pendingMark ends the reference of a changed statement that a guard holds: what stood before stays in
+// force under the reference itself. References of sources do not end in it.
+const pendingMark = "\u203d"
+
+// settleBatch is how many packages are merged and written at once.
+const settleBatch = 4000
+
+// settler brings the records of packages in line with their claims, within one Update. It is where
+// guards and merge meet the store: nothing else writes records.
+type settler struct {
+	tx      store.Tx
+	now     time.Time
+	facts   *Facts
+	org     string
+	nextOwn uint64
+	// additive says that a new statement of a source adds to its earlier one.
+	additive bool
+	// gone are references of source that it no longer has.
+	source string
+	gone   map[string]bool
+	// moved gives, for references that now speak of another package, the one before.
+	moved map[string]rapsheet.Key
+	// firstOf gives the package that an id is first claimed for in this run.
+	firstOf map[string]rapsheet.Key
+	effect  *Effect
+	// changed counts claims that were written.
+	changed  int
+	progress func(packages int)
+}
+
+func newSettler(ctx context.Context, tx store.Tx, now time.Time, facts *Facts) (*settler, error) {
+	s := &settler{tx: tx, now: now, facts: facts, effect: &Effect{Held: map[string]int{}}, org: DefaultOrg, nextOwn: 1}
+	org, err := tx.Setting(ctx, settingOrg)
+	if err != nil {
+		return nil, err
+	}
+	if org != "" {
+		s.org = org
+	}
+	next, err := tx.Setting(ctx, settingNextOwn)
+	if err != nil {
+		return nil, err
+	}
+	if next != "" {
+		if s.nextOwn, err = strconv.ParseUint(next, 10, 64); err != nil {
+			return nil, fmt.Errorf("setting %s of the store: %w", settingNextOwn, err)
+		}
+	}
+	return s, nil
+}
+
+// place is one package being settled.
+type place struct {
+	key       rapsheet.Key
+	claims    []store.Claim // as they will be
+	put       []int         // those of claims to write
+	fresh     map[int]bool  // those of claims to guard
+	statuses  []store.Claim // written with another status only
+	holds     []store.Hold  // as stored
+	putHolds  []store.Hold
+	dropHolds []store.Hold
+	decisions []store.Decision
+	records   []store.Record
+	drafts    []Draft
+	out       []store.Record
+	changed   []bool
+	err       error
+}
+
+// settle brings packages in line: candidates are the new statements about them, by package.
+func (s *settler) settle(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
+	slices.SortFunc(keys, compareKeys)
+	keys = slices.Compact(keys)
+	done := 0
+	for batch := range slices.Chunk(keys, settleBatch) {
+		if err := s.batch(ctx, batch, candidates); err != nil {
+			return err
+		}
+		done += len(batch)
+		if s.progress != nil {
+			s.progress(done)
+		}
+	}
+	s.effect.sort()
+	return s.tx.SetSetting(ctx, settingNextOwn, strconv.FormatUint(s.nextOwn, 10))
+}
+
+func compareKeys(a, b rapsheet.Key) int {
+	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
+}
+
+func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
+	places, owners, err := s.load(ctx, keys, candidates)
+	if err != nil {
+		return err
+	}
+	parallel(places, func(p *place) {
+		s.overlay(p, candidates[p.key])
+		s.guard(p, owners)
+		p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
+	})
+	for _, p := range places {
+		for i := range p.drafts {
+			s.name(p, &p.drafts[i], owners)
+		}
+	}
+	parallel(places, func(p *place) { p.err = s.render(p) })
+	for _, p := range places {
+		if p.err != nil {
+			return p.err
+		}
+	}
+	return s.write(ctx, places)
+}
+
+// parallel calls f for every place, on all cores.
+func parallel(places []*place, f func(*place)) {
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(places); i += workers {
+				f(places[i])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// load reads what the store has about the packages. owners gives the package of every id that the
+// candidates carry and a record has.
+func (s *settler) load(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) ([]*place, map[string]rapsheet.Key, error) {
+	places := make([]*place, len(keys))
+	at := make(map[rapsheet.Key]*place, len(keys))
+	for i, k := range keys {
+		places[i] = &place{key: k, fresh: map[int]bool{}}
+		at[k] = places[i]
+	}
+	claims, err := s.tx.Claims(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ids []string
+	for _, c := range claims {
+		p := at[c.Key]
+		p.claims = append(p.claims, c)
+		if assigned(c.ID) {
+			ids = append(ids, c.ID)
+		}
+	}
+	for _, k := range keys {
+		for _, c := range candidates[k] {
+			if assigned(c.ID) {
+				ids = append(ids, c.ID)
+			}
+		}
+	}
+	holds, err := s.tx.HoldsOf(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, h := range holds {
+		at[h.Key].holds = append(at[h.Key].holds, h)
+	}
+	decisions, err := s.tx.Decisions(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range decisions {
+		at[d.Key].decisions = append(at[d.Key].decisions, d)
+	}
+	records, err := s.tx.RecordsOf(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range records {
+		at[r.Key].records = append(at[r.Key].records, r)
+	}
+	slices.Sort(ids)
+	taken, err := s.tx.RecordsByID(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, nil, err
+	}
+	owners := make(map[string]rapsheet.Key, len(taken))
+	for _, r := range taken {
+		owners[r.ID] = r.Key
+	}
+	return places, owners, nil
+}
+
+// overlay puts new statements and what is gone over what the store has.
+func (s *settler) overlay(p *place, candidates []store.Claim) {
+	byRef := map[[2]string]int{}
+	for i := range p.claims {
+		c := &p.claims[i]
+		byRef[[2]string{c.Source, c.Ref}] = i
+		if c.Source == s.source && s.gone[c.Ref] && !past(c.Status) {
+			if strings.HasSuffix(c.Ref, pendingMark) || c.Status != store.Standing {
+				// What never counted leaves nothing behind.
+				c.Status = store.Dropped
+			} else {
+				c.Status = store.Gone
+			}
+			p.statuses = append(p.statuses, *c)
+		}
+	}
+	for i := range p.claims {
+		if p.claims[i].Status == store.Held {
+			p.fresh[i] = true
+		}
+	}
+	for _, c := range candidates {
+		c.Status = store.Standing
+		i, there := byRef[[2]string{c.Source, c.Ref}]
+		if from, moved := s.moved[c.Ref]; moved {
+			p.putHolds = append(p.putHolds, store.Hold{
+				Source: c.Source, Ref: c.Ref + pendingMark, Guard: GuardMoved, Key: c.Key, Digest: c.Digest, Raised: s.now, State: store.HoldOpen,
+				Reason: fmt.Sprintf("%s was about %s of %s before", c.Ref, from.Name, from.Ecosystem),
+			})
+		}
+		if there && s.additive && !p.claims[i].Open() && !p.claims[i].All {
+			add(&c, &p.claims[i])
+		}
+		switch {
+		case there && p.claims[i].Digest == c.Digest && !past(p.claims[i].Status):
+			continue
+		case there && p.claims[i].Digest == c.Digest:
+			// It is back as it was.
+			p.claims[i].Status = store.Standing
+			p.put = append(p.put, i)
+			p.fresh[i] = true
+			continue
+		case there && p.claims[i].Status != store.Standing:
+			// Nothing in force to keep: the new statement takes its place.
+			p.claims[i] = c
+			p.put = append(p.put, i)
+			p.fresh[i] = true
+			continue
+		case there || s.moved[c.Ref] != (rapsheet.Key{}):
+			c.Ref += pendingMark
+			if j, again := byRef[[2]string{c.Source, c.Ref}]; again {
+				if p.claims[j].Digest == c.Digest && !past(p.claims[j].Status) {
+					continue
+				}
+				p.claims[j] = c
+				p.put = append(p.put, j)
+				p.fresh[j] = true
+				continue
+			}
+		}
+		p.claims = append(p.claims, c)
+		byRef[[2]string{c.Source, c.Ref}] = len(p.claims) - 1
+		p.put = append(p.put, len(p.claims)-1)
+		p.fresh[len(p.claims)-1] = true
+	}
+}
+
+// past reports whether a claim's source no longer makes it.
+func past(s store.Status) bool { return s == store.Gone || s == store.Dropped }
+
+// add joins the versions that a list named before to those it names now.
+func add(c, old *store.Claim) {
+	if c.All || c.Open() {
+		return
+	}
+	c.Versions = append(slices.Clone(c.Versions), old.Versions...)
+	for _, g := range old.Ranges {
+		c.Ranges = append(slices.Clone(c.Ranges), g)
+	}
+	c.Ranges = distinctRanges(c.Ranges)
+	c.Origins = append(slices.Clone(c.Origins), old.Origins...)
+	c.Normalise()
+	if len(c.Ranges) == 0 {
+		c.Ranges = nil
+	}
+	if b, err := c.Marshal(); err == nil {
+		c.Digest = claim.Digest(b)
+	}
+}
+
+// guard decides for every fresh claim whether it stands.
+func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
+	if len(p.fresh) == 0 {
+		return
+	}
+	scene := Scene{Facts: s.facts, Records: p.records, Decisions: p.decisions}
+	for i := range p.claims {
+		scene.Others = append(scene.Others, &p.claims[i])
+	}
+	scene.Owner = func(id string) (rapsheet.Key, bool) {
+		if k, ok := owners[id]; ok {
+			return k, k != p.key
+		}
+		k, ok := s.firstOf[id]
+		return k, ok && k != p.key
+	}
+	fresh := make([]int, 0, len(p.fresh))
+	for i := range p.fresh {
+		fresh = append(fresh, i)
+	}
+	slices.Sort(fresh)
+	for _, i := range fresh {
+		c := &p.claims[i]
+		before := c.Status
+		s.judge(p, c, append(Guard(c, scene), p.moved(c)...))
+		switch {
+		case c.Status == store.Standing && strings.HasSuffix(c.Ref, pendingMark):
+			p.replace(i)
+		case c.Status != before && !slices.Contains(p.put, i):
+			p.put = append(p.put, i)
+		}
+	}
+}
+
+// moved keeps the objection to a statement that came under another package's reference: only the
+// import that brought it could see that.
+func (p *place) moved(c *store.Claim) []Objection {
+	for _, h := range slices.Concat(p.putHolds, p.holds) {
+		if h.Guard == GuardMoved && h.Source == c.Source && h.Ref == c.Ref && h.Digest == c.Digest {
+			return []Objection{{h.Guard, h.Reason}}
+		}
+	}
+	return nil
+}
+
+// judge sets the status of a claim from the objections to it and what was decided about them.
+func (s *settler) judge(p *place, c *store.Claim, objections []Objection) {
+	c.Status = store.Standing
+	stored := map[string]store.Hold{}
+	for _, h := range p.holds {
+		if h.Source == c.Source && h.Ref == c.Ref {
+			stored[h.Guard] = h
+		}
+	}
+	objected := map[string]bool{}
+	for _, o := range objections {
+		objected[o.Guard] = true
+		h, known := stored[o.Guard]
+		switch {
+		case known && h.Digest == c.Digest && h.State == store.HoldAccepted:
+			continue
+		case known && h.Digest == c.Digest && h.State == store.HoldRejected:
+			c.Status = store.Rejected
+			continue
+		}
+		if c.Status == store.Standing {
+			c.Status = store.Held
+		}
+		if known && h.Digest == c.Digest && h.State == store.HoldOpen && h.Reason == o.Reason {
+			continue
+		}
+		raised := s.now
+		if known && h.State == store.HoldOpen {
+			raised = h.Raised
+		}
+		p.putHolds = append(p.putHolds, store.Hold{
+			Source: c.Source, Ref: c.Ref, Guard: o.Guard, Key: c.Key, Digest: c.Digest,
+			Reason: o.Reason, Raised: raised, State: store.HoldOpen,
+		})
+	}
+	for guard, h := range stored {
+		if h.State == store.HoldOpen && !objected[guard] {
+			p.dropHolds = append(p.dropHolds, h)
+		}
+	}
+}
+
+// replace puts a released statement in the place of the one that stood while it was held.
+func (p *place) replace(i int) {
+	released := p.claims[i]
+	released.Ref = strings.TrimSuffix(released.Ref, pendingMark)
+	j := slices.IndexFunc(p.claims, func(c store.Claim) bool { return c.Source == released.Source && c.Ref == released.Ref })
+	if j < 0 {
+		p.claims = append(p.claims, released)
+		j = len(p.claims) - 1
+	}
+	p.claims[j] = released
+	if !slices.Contains(p.put, j) {
+		p.put = append(p.put, j)
+	}
+	p.claims[i].Status = store.Dropped
+	switch k := slices.Index(p.put, i); {
+	case k >= 0 && !p.heldBefore(i):
+		p.put = slices.Delete(p.put, k, k+1)
+	case k < 0:
+		p.put = append(p.put, i)
+	}
+}
+
+// heldBefore reports whether the store has the claim already.
+func (p *place) heldBefore(i int) bool {
+	c := p.claims[i]
+	return slices.ContainsFunc(p.holds, func(h store.Hold) bool { return h.Source == c.Source && h.Ref == c.Ref })
+}
+
+// name gives a draft its id: an id that another package's record has stays an alias.
+func (s *settler) name(p *place, d *Draft, owners map[string]rapsheet.Key) {
+	if d.ID != "" {
+		owner, taken := owners[d.ID]
+		if !taken {
+			owner, taken = s.firstOf[d.ID]
+		}
+		if !taken || owner == p.key {
+			return
+		}
+		d.Aliases = insert(d.Aliases, d.ID)
+		d.ID = ""
+		for _, r := range p.records {
+			if !assigned(r.ID) && !slices.ContainsFunc(p.drafts, func(x Draft) bool { return x.ID == r.ID }) {
+				d.ID = r.ID
+			}
+		}
+	}
+	if d.ID == "" {
+		d.ID = OwnID(s.org, s.nextOwn)
+		s.nextOwn++
+	}
+}
+
+func (s *settler) render(p *place) error {
+	p.out = make([]store.Record, len(p.drafts))
+	p.changed = make([]bool, len(p.drafts))
+	for i := range p.drafts {
+		var err error
+		if p.out[i], p.changed[i], err = Render(&p.drafts[i], p.record(p.drafts[i].ID), s.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *place) record(id string) *store.Record {
+	for i := range p.records {
+		if p.records[i].ID == id {
+			return &p.records[i]
+		}
+	}
+	return nil
+}
+
+// write puts a batch into the store, in the order of packages.
+func (s *settler) write(ctx context.Context, places []*place) error {
+	var claims []store.Claim
+	var records []store.Record
+	var put, drop []store.Hold
+	type target struct {
+		source string
+		status store.Status
+	}
+	status := map[target][]string{}
+	for _, p := range places {
+		for _, i := range p.put {
+			claims = append(claims, p.claims[i])
+		}
+		for _, c := range p.statuses {
+			to := target{c.Source, c.Status}
+			status[to] = append(status[to], c.Ref)
+		}
+		put = append(put, p.putHolds...)
+		drop = append(drop, p.dropHolds...)
+		held := map[string][]store.Hold{}
+		for _, h := range p.putHolds {
+			held[h.Ref] = append(held[h.Ref], h)
+		}
+		for _, ref := range sortedKeys(held) {
+			s.effect.hold(held[ref])
+		}
+		for i := range p.out {
+			if p.changed[i] {
+				records = append(records, p.out[i])
+				old := p.record(p.out[i].ID)
+				s.effect.record(&p.out[i], old, p.drafts[i].coverage.all, s.facts)
+			}
+		}
+	}
+	s.changed += len(claims)
+	if err := s.tx.PutClaims(ctx, claims); err != nil {
+		return err
+	}
+	for to, refs := range status {
+		if err := s.tx.SetClaimStatus(ctx, to.source, refs, to.status); err != nil {
+			return err
+		}
+		s.changed += len(refs)
+	}
+	if err := s.tx.DropHolds(ctx, drop); err != nil {
+		return err
+	}
+	if err := s.tx.PutHolds(ctx, put); err != nil {
+		return err
+	}
+	return s.tx.PutRecords(ctx, records)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
