@@ -6,7 +6,9 @@ FUZZTIME ?= 60s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 
-.PHONY: help build test lint bench fuzz man clean
+KILLS ?= 300
+
+.PHONY: help build test lint bench fuzz kills man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,6 +29,9 @@ bench: build ## benchmarks, and the bars of docs/performance.md against real pee
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(FUZZTIME)
+
+kills: ## kill -9 at KILLS random moments of import and publish, on both engines
+	RAPSHEET_KILLS=$(KILLS) $(GO) test -count=1 -timeout 60m -v -run TestKilledAtAnyMoment ./internal/cli
 
 man: ## manual pages, into dist/man
 	$(GO) run ./internal/cli/man dist/man

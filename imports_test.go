@@ -44,6 +44,7 @@ var floors = map[string]int{
 var leaves = map[string]bool{
 	"internal/atomicfile": true,
 	"internal/bounded":    true,
+	"internal/filelock":   true,
 	"internal/printable":  true,
 }
 

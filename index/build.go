@@ -48,11 +48,14 @@ type Builder struct {
 	entries []entry
 	slab    []byte
 	packed  map[[sha256.Size]byte][]byte // compressed blocks by the digest of what is in them
+	kept    *kept
 }
 
 type document struct {
 	id        string
 	json      []byte
+	size      int // bytes of the document
+	from      int // when it is that of the snapshot before: its number there plus 1, and json is nil
 	removed   bool
 	aliases   []string
 	sortKey   string // of the first key, so that neighbours in the table are neighbours on disk
@@ -72,8 +75,9 @@ type entry struct {
 // Item is one record made ready for a Builder; making it is the expensive part
 // and may be done concurrently.
 type Item struct {
-	doc     document
-	entries []entry
+	doc   document
+	entry entry   // of the first package that can be looked up; unmatched says that there is none
+	more  []entry // of the others
 }
 
 // JSON is the record as the snapshot will hold it.
@@ -93,7 +97,7 @@ func Prepare(r *osv.Record) (Item, error) {
 func PrepareWritten(r *osv.Record, raw []byte) (Item, error) {
 	var err error
 	_, disputed := rapsheet.DisputeOf(r)
-	it := Item{doc: document{id: strings.Clone(r.ID), json: raw, withdrawn: r.IsWithdrawn(), disputed: disputed, unmatched: true}}
+	it := Item{doc: document{id: strings.Clone(r.ID), json: raw, size: len(raw), withdrawn: r.IsWithdrawn(), disputed: disputed, unmatched: true}}
 	for _, a := range r.Aliases {
 		if a != r.ID {
 			it.doc.aliases = append(it.doc.aliases, strings.Clone(a))
@@ -114,19 +118,30 @@ func PrepareWritten(r *osv.Record, raw []byte) (Item, error) {
 		e.rec.Disputed = disputed
 		if it.doc.unmatched {
 			it.doc.unmatched = false
-			it.doc.sortKey = e.key.Ecosystem + "\x00" + e.key.Name
+			it.doc.sortKey = sortKey(e.key)
+			it.entry = e
+			continue
 		}
-		it.entries = append(it.entries, e)
+		it.more = append(it.more, e)
 	}
 	return it, nil
 }
+
+// sortKey orders documents like their keys: names of ecosystems have no byte 0.
+func sortKey(key rapsheet.Key) string { return key.Ecosystem + "\x00" + key.Name }
 
 // Add takes one item and gives a handle for [Builder.Remove]. Records must have
 // different ids. A record whose packages are of no known ecosystem is kept, found
 // by id, and counted as unmatched.
 func (b *Builder) Add(it Item) int {
-	it.doc.json = b.keep(it.doc.json)
-	for _, e := range it.entries {
+	if it.doc.from == 0 {
+		it.doc.json = b.keep(it.doc.json)
+	}
+	if !it.doc.unmatched {
+		it.entry.doc = len(b.docs)
+		b.entries = append(b.entries, it.entry)
+	}
+	for _, e := range it.more {
 		e.doc = len(b.docs)
 		b.entries = append(b.entries, e)
 	}
@@ -318,13 +333,34 @@ func (b *Builder) sort() {
 		docs[to] = b.docs[from]
 	}
 	b.docs = docs
-	for i := range b.entries {
-		b.entries[i].doc = place[b.entries[i].doc]
-	}
-	slices.SortStableFunc(b.entries, func(x, y entry) int {
+	b.entries = byDocument(b.entries, place, len(docs))
+	// Documents are in the order of their first keys, so most often nothing is left to do.
+	byKey := func(x, y entry) int {
 		return cmp.Or(strings.Compare(x.key.Ecosystem, y.key.Ecosystem), strings.Compare(x.key.Name, y.key.Name),
 			cmp.Compare(x.doc, y.doc))
-	})
+	}
+	if !slices.IsSortedFunc(b.entries, byKey) {
+		slices.SortStableFunc(b.entries, byKey)
+	}
+}
+
+// byDocument gives entries in the order of their documents' new places.
+func byDocument(entries []entry, place []int, docs int) []entry {
+	at := make([]int, docs+1) // where the entries of a document go
+	for i := range entries {
+		entries[i].doc = place[entries[i].doc]
+		at[entries[i].doc+1]++
+	}
+	for i := range docs {
+		at[i+1] += at[i]
+	}
+	out := make([]entry, len(entries))
+	for i := range entries {
+		d := entries[i].doc
+		out[at[d]] = entries[i]
+		at[d]++
+	}
+	return out
 }
 
 // compress packs the documents into blocks and gives them with their directory.
@@ -338,8 +374,8 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 	var jobs []*job
 	for at := 0; at < len(b.docs); {
 		end, size := at, 0
-		for end < len(b.docs) && (end == at || size+len(b.docs[end].json) <= maxBlockSize) {
-			size += len(b.docs[end].json)
+		for end < len(b.docs) && (end == at || size+b.docs[end].size <= maxBlockSize) {
+			size += b.docs[end].size
 			end++
 			if size >= minBlockSize && crc32.Checksum([]byte(b.docs[end-1].id), castagnoli)%blockEnds == 0 {
 				break
@@ -365,6 +401,14 @@ func (b *Builder) compress() (blocks [][]byte, dir []byte, err error) {
 					continue
 				}
 				docs := b.docs[starts[i] : starts[i]+j.count]
+				if old, ok := b.kept.whole(docs); ok {
+					j.raw = int(old.raw)
+					j.out, j.err = b.kept.ix.packed(old)
+					continue
+				}
+				if docs, j.err = b.kept.fetch(docs); j.err != nil {
+					continue
+				}
 				raw = raw[:0]
 				for _, d := range docs {
 					raw = binary.AppendUvarint(raw, uint64(len(d.json)))

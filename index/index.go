@@ -461,9 +461,14 @@ func (ix *Index) document(n uint32) (*osv.Record, error) {
 	return rec, nil
 }
 
+// packed reads and verifies one block as it is in the file.
+func (ix *Index) packed(b docBlock) ([]byte, error) {
+	return ix.readVerified("documents", ix.sections[tagDocs].off+b.off, uint64(b.size), b.crc)
+}
+
 // unpack reads, verifies and decompresses one block, into buf if that is large enough.
 func (ix *Index) unpack(b docBlock, dec *zstd.Decoder, buf []byte) (packed, raw []byte, err error) {
-	packed, err = ix.readVerified("documents", ix.sections[tagDocs].off+b.off, uint64(b.size), b.crc)
+	packed, err = ix.packed(b)
 	if err != nil {
 		return nil, nil, err
 	}

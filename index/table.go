@@ -122,6 +122,35 @@ func search(b []byte, key string) (payload []byte, ok bool, err error) {
 	return nil, false, nil
 }
 
+// each gives every entry in its order with the base of its block. The key is the
+// callee's to keep, the payload is the table's memory.
+func (t *table) each(yield func(key string, payload []byte, base uint64) error) error {
+	var key []byte
+	for i := range t.blocks {
+		d := decoder{b: t.block(i)}
+		base := d.uint()
+		key = key[:0]
+		for d.at < len(d.b) && !d.bad {
+			shared, suffix, size := d.uint(), d.uint(), d.uint()
+			rest := uint64(len(d.b) - d.at)
+			if d.bad || shared > uint64(len(key)) || suffix > rest || size > rest-suffix {
+				return errTable
+			}
+			key = append(key[:shared], d.b[d.at:d.at+int(suffix)]...)
+			d.at += int(suffix)
+			payload := d.b[d.at : d.at+int(size) : d.at+int(size)]
+			d.at += int(size)
+			if err := yield(string(key), payload, base); err != nil {
+				return err
+			}
+		}
+		if d.bad {
+			return errTable
+		}
+	}
+	return nil
+}
+
 var errTable = fmt.Errorf("%w: table entry", ErrDamaged)
 
 func firstKey(b []byte) (string, bool) {

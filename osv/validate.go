@@ -2,6 +2,7 @@ package osv
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -327,7 +328,7 @@ func (c *checker) pkg(p *Package, git bool) {
 	case !c.identifier("ecosystem", p.Ecosystem):
 	case strings.TrimSpace(p.Ecosystem) != p.Ecosystem:
 		c.problem("ecosystem", "white space at an end: %s", show(p.Ecosystem))
-	case !knownEcosystem(p.Ecosystem):
+	case !KnownEcosystem(p.Ecosystem):
 		c.odd(FlagEcosystem, "ecosystem", "not an ecosystem of the schema: %s", show(p.Ecosystem))
 	}
 	switch {
@@ -544,18 +545,21 @@ func field(x, y string) int {
 	return strings.Compare(x, y)
 }
 
-// knownEcosystem reports whether name, without a ":suffix", is one of the schema
-// (1.7.5, definition "ecosystemName").
-func knownEcosystem(name string) bool {
+// ecosystems are those of the schema (1.7.5, definition "ecosystemName").
+var ecosystems = []string{
+	"npm", "PyPI", "RubyGems", "NuGet", "crates.io", "Go", "Maven", "Packagist", "VSCode",
+	"AlmaLinux", "Alpaquita", "Alpine", "Android", "Azure Linux", "BellSoft Hardened Containers",
+	"Bioconductor", "Bitnami", "CRAN", "Chainguard", "CleanStart", "ConanCenter", "Debian",
+	"Docker Hardened Images", "Echo", "FreeBSD", "GHC", "GIT", "GitHub Actions", "Hackage", "Hex",
+	"Julia", "Kubernetes", "Linux", "Mageia", "MinimOS", "OSS-Fuzz", "Photon OS", "Pub", "Red Hat",
+	"Rocky Linux", "Root", "SUSE", "SwiftURL", "TuxCare", "Ubuntu", "Wolfi", "opam", "openEuler", "openSUSE",
+}
+
+// Ecosystems lists the ecosystems of the schema, the commonest first.
+func Ecosystems() []string { return slices.Clone(ecosystems) }
+
+// KnownEcosystem reports whether name, without a ":suffix", is an ecosystem of the schema.
+func KnownEcosystem(name string) bool {
 	base, _, _ := strings.Cut(name, ":")
-	switch base {
-	case "npm", "PyPI", "RubyGems", "NuGet", "crates.io", "Go", "Maven", "Packagist", "VSCode",
-		"AlmaLinux", "Alpaquita", "Alpine", "Android", "Azure Linux", "BellSoft Hardened Containers",
-		"Bioconductor", "Bitnami", "CRAN", "Chainguard", "CleanStart", "ConanCenter", "Debian",
-		"Docker Hardened Images", "Echo", "FreeBSD", "GHC", "GIT", "GitHub Actions", "Hackage", "Hex",
-		"Julia", "Kubernetes", "Linux", "Mageia", "MinimOS", "OSS-Fuzz", "Photon OS", "Pub", "Red Hat",
-		"Rocky Linux", "Root", "SUSE", "SwiftURL", "TuxCare", "Ubuntu", "Wolfi", "opam", "openEuler", "openSUSE":
-		return true
-	}
-	return false
+	return slices.Contains(ecosystems, base)
 }

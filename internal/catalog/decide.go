@@ -66,7 +66,7 @@ func held(ctx context.Context, r store.Reader, f Filter) ([]HeldClaim, error) {
 			keys = append(keys, h.Key)
 		}
 	}
-	slices.SortFunc(keys, compareKeys)
+	slices.SortFunc(keys, store.CompareKeys)
 	keys = slices.Compact(keys)
 	var out []HeldClaim
 	for batch := range slices.Chunk(keys, settleBatch) {
@@ -188,7 +188,7 @@ func (c *Catalog) resettle(ctx context.Context, tx store.Tx, groups ...[]rapshee
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSettler(ctx, tx, c.Now().UTC(), facts)
+	s, err := newSettler(ctx, tx, c.Now().UTC(), facts, c.Check)
 	if err != nil {
 		return nil, err
 	}

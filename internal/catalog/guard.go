@@ -24,6 +24,7 @@ const (
 	GuardMoved      = "reference-moved"      // the source's reference was about another package before
 	GuardCopy       = "withdrawn-repeated"   // the record was withdrawn, and the claim only repeats it
 	GuardDecided    = "decided-withdrawn"    // a named decision withdrew or disputed the record
+	GuardUnfit      = "unpublishable"        // no release may have the record that it makes
 	GuardHolding    = "holding-version"      // only versions under which the registry holds the name
 )
 

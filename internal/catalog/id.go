@@ -16,12 +16,12 @@ const unassigned = "MAL-0000-"
 func OwnID(org string, n uint64) string { return fmt.Sprintf("%s%s-%d", unassigned, org, n) }
 
 // idRank orders ids by how good a name for a record they are: those of the public list of malicious
-// packages by year and number, GitHub's advisories, others, and last the unassigned.
+// packages by year and number, others, and last the unassigned.
 func idRank(id string) (class int, year, number uint64) {
 	rest, mal := strings.CutPrefix(id, "MAL-")
 	switch {
 	case strings.HasPrefix(id, unassigned):
-		return 3, 0, 0
+		return 2, 0, 0
 	case mal:
 		if y, n, ok := strings.Cut(rest, "-"); ok {
 			year, err1 := strconv.ParseUint(y, 10, 32)
@@ -31,10 +31,8 @@ func idRank(id string) (class int, year, number uint64) {
 			}
 		}
 		return 0, 0, 0
-	case strings.HasPrefix(id, "GHSA-"):
-		return 1, 0, 0
 	}
-	return 2, 0, 0
+	return 1, 0, 0
 }
 
 // compareIDs orders ids, the best name first.
@@ -43,6 +41,9 @@ func compareIDs(a, b string) int {
 	bc, by, bn := idRank(b)
 	return cmp.Or(cmp.Compare(ac, bc), cmp.Compare(ay, by), cmp.Compare(an, bn), strings.Compare(a, b))
 }
+
+// named reports whether the public list of malicious packages gave the id.
+func named(id string) bool { return strings.HasPrefix(id, "MAL-") && assigned(id) }
 
 // assigned reports whether a database other than this catalog gave the id.
 func assigned(id string) bool { return id != "" && !strings.HasPrefix(id, unassigned) }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,9 @@ type Catalog struct {
 	Now func() time.Time
 	// Actor is who does it, for decisions and the audit log.
 	Actor string
-	// Logger is told of what is odd; nil is silence.
-	Logger *slog.Logger
+	// Check gives the reasons why no release may have a document, none when one may; it may be called
+	// concurrently. A claim that would make such a record is held. nil passes all.
+	Check func(document []byte) []string
 	// Progress, if not nil, is told how far long work has come.
 	Progress func(step string, done int)
 }
@@ -220,14 +220,14 @@ func (c *Catalog) importSpooled(ctx context.Context, tx store.Tx, src source.Sou
 		return err
 	}
 	if len(in.seen) == 0 && (info.Complete || report.Documents > 0 && len(report.Quarantined) == report.Documents) {
-		return source.ErrNoRecords
+		return nothing(report)
 	}
 	gone, err := in.missing(opt.Force)
 	if err != nil {
 		return err
 	}
 
-	s, err := newSettler(ctx, tx, now, facts)
+	s, err := newSettler(ctx, tx, now, facts, c.Check)
 	if err != nil {
 		return err
 	}
@@ -246,6 +246,10 @@ func (c *Catalog) importSpooled(ctx context.Context, tx store.Tx, src source.Sou
 	report.Effect = *s.effect
 	report.Unguarded = unguarded(candidates, facts)
 	report.Gone = len(gone)
+	if len(report.Quarantined) > 0 {
+		// What cannot be read is said each time, not only the first.
+		digest = store.Digest{}
+	}
 	if err := tx.AddQuarantine(ctx, report.Quarantined); err != nil {
 		return err
 	}
@@ -264,6 +268,19 @@ func (c *Catalog) importSpooled(ctx context.Context, tx store.Tx, src source.Sou
 		Detail: fmt.Sprintf("%d documents, %d claims new or changed, %d gone; records: %d added, %d changed, %d disputed, %d withdrawn, %d restored; %d claims held",
 			report.Documents, report.NewClaims, report.Gone, s.effect.Added, s.effect.Changed, s.effect.Disputed, s.effect.Withdrawn, s.effect.Restored, s.effect.HeldClaims),
 	})
+}
+
+// nothing is the error of a source without a single claim, with the first reason for that when there is one.
+func nothing(report *ImportReport) error {
+	if len(report.Quarantined) == 0 {
+		return source.ErrNoRecords
+	}
+	q := report.Quarantined[0]
+	more := ""
+	if n := len(report.Quarantined) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	return fmt.Errorf("%w: %s: %s%s", source.ErrNoRecords, q.Name, q.Reason, more)
 }
 
 func sourceIn(ctx context.Context, r store.Reader, name string) (store.Source, error) {
@@ -511,7 +528,7 @@ func firstOf(candidates map[rapsheet.Key][]store.Claim) map[string]rapsheet.Key 
 	out := map[string]rapsheet.Key{}
 	for key, claims := range candidates {
 		for _, c := range claims {
-			if first, there := out[c.ID]; c.ID != "" && (!there || compareKeys(key, first) < 0) {
+			if first, there := out[c.ID]; c.ID != "" && (!there || store.CompareKeys(key, first) < 0) {
 				out[c.ID] = key
 			}
 		}

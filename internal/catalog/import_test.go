@@ -566,6 +566,30 @@ func TestSourceThatLosesMuch(t *testing.T) {
 	d.want("p97", "MAL-2026-98 in force 1.0.0", "")
 }
 
+// A statement that would make a record which no release may have is held, new or changed; the rest goes on.
+func TestUnpublishable(t *testing.T) {
+	d := newDesk(t)
+	d.Check = func(document []byte) []string {
+		if strings.Contains(string(document), "6.6.6") {
+			return []string{"it has a 6.6.6"}
+		}
+		return nil
+	}
+	d.imports("tree", advisory("MAL-2026-1", "one", versions("1.0.0"), ""), advisory("MAL-2026-2", "two", versions("6.6.6"), ""))
+	d.want("one", "MAL-2026-1 in force 1.0.0", "")
+	d.want("two", "", catalog.GuardUnfit)
+	d.imports("tree", advisory("MAL-2026-1", "one", versions("1.0.0", "6.6.6"), ""), advisory("MAL-2026-2", "two", versions("6.6.6"), ""))
+	d.want("one", "MAL-2026-1 in force 1.0.0", catalog.GuardUnfit)
+	// Accepting does not help; saying something else does.
+	if _, _, err := d.Decide(t.Context(), catalog.Filter{Keys: []rapsheet.Key{key("one")}}, catalog.Accept, nil, "publish it"); err != nil {
+		t.Fatal(err)
+	}
+	d.want("one", "MAL-2026-1 in force 1.0.0", catalog.GuardUnfit)
+	d.imports("tree", advisory("MAL-2026-1", "one", versions("1.0.0", "1.0.1"), ""), advisory("MAL-2026-2", "two", versions("1.0.0"), ""))
+	d.want("one", "MAL-2026-1 in force 1.0.0,1.0.1", "")
+	d.want("two", "MAL-2026-2 in force 1.0.0", "")
+}
+
 // One bad document is kept aside and the rest goes on; what it said before stays in force.
 func TestBadDocumentAmongGood(t *testing.T) {
 	d := newDesk(t)

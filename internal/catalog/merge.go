@@ -43,10 +43,10 @@ type Draft struct {
 // coming twice through one source. Every claim that stands, and every one that its source took
 // back, is in one draft; claims that are held or rejected are in none.
 //
-// Claims belong to one record when they share an id, an alias or the id of their origin.
-// Claims without an id that a database has assigned belong to the record with the best id, or,
-// where there is none, together to a record that keeps the unassigned id it has, or gets one
-// of the catalog's own. An id that this leaves without claims is superseded.
+// Claims belong to one record when they share an id, an alias or the id of their origin. Claims
+// that no MAL id is tied to belong to the record with the best one, or, where there is none,
+// together to a record that keeps the unassigned id it has, or gets one of the catalog's own.
+// An id that this leaves without claims is superseded.
 func Merge(m Material) []Draft {
 	var used []*store.Claim
 	for i := range m.Claims {
@@ -122,7 +122,7 @@ func insert(sorted []string, s string) []string {
 
 // claimGroup is the claims of one record.
 type claimGroup struct {
-	id     string // the best assigned id, "" for none
+	id     string // the best id of the public list, "" for none
 	names  map[string]bool
 	claims []*store.Claim
 }
@@ -184,9 +184,10 @@ func group(claims []*store.Claim) []*claimGroup {
 	}
 	for _, g := range groups {
 		// The id is one under which a source publishes a record about this package; an alias
-		// alone may be an id that nobody here has a record of.
+		// alone may be an id that nobody here has a record of. Ids of other databases stay
+		// aliases: clients tell a malicious package by "MAL-".
 		for _, c := range g.claims {
-			if assigned(c.ID) && (g.id == "" || compareIDs(c.ID, g.id) < 0) {
+			if named(c.ID) && (g.id == "" || compareIDs(c.ID, g.id) < 0) {
 				g.id = c.ID
 			}
 		}
@@ -254,7 +255,7 @@ func unassignedID(records []store.Record, claims []*store.Claim) string {
 		return id
 	}
 	for _, c := range claims {
-		if c.ID != "" && (id == "" || c.ID < id) {
+		if c.ID != "" && !assigned(c.ID) && (id == "" || c.ID < id) {
 			id = c.ID
 		}
 	}

@@ -83,7 +83,7 @@ func Reconcile(claims []claim.Claim, lookup func(rapsheet.Key) ([]rapsheet.Recor
 		}
 	}
 	slices.SortFunc(diffs, func(a, b Difference) int {
-		return cmp.Or(compareKeys(a.Key, b.Key), strings.Compare(string(a.Kind), string(b.Kind)))
+		return cmp.Or(store.CompareKeys(a.Key, b.Key), strings.Compare(string(a.Kind), string(b.Kind)))
 	})
 	return slices.CompactFunc(diffs, func(a, b Difference) bool { return a.Key == b.Key && a.Kind == b.Kind }), same, nil
 }
@@ -178,7 +178,7 @@ func (c *Catalog) Reconcile(ctx context.Context, claims []claim.Claim, campaign 
 			}
 		}
 		keys = append(keys, scope...)
-		slices.SortFunc(keys, compareKeys)
+		slices.SortFunc(keys, store.CompareKeys)
 		for batch := range slices.Chunk(slices.Compact(keys), settleBatch) {
 			if err := known(ctx, r, batch, b, held); err != nil {
 				return err

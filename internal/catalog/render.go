@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -219,13 +221,16 @@ func compose(d *Draft, campaign string) *rendering {
 		a.Ranges = []osv.Range{{Type: rangeType(d.Key.Ecosystem), Events: []osv.Event{{Introduced: "0"}}}}
 	} else {
 		a.Versions, a.Ranges = c.versions, c.ranges
+		if d.Key.Ecosystem == "Go" {
+			a.Ranges = distinctRanges(append(slices.Clone(a.Ranges), exactRanges(a.Versions)...))
+		}
 	}
 	a.DatabaseSpecific = firstValue(d.Claims, func(c *store.Claim) jsontext.Value { return c.Evidence })
 	x := &rendering{r: osv.Record{
 		SchemaVersion: schemaVersion,
 		ID:            d.ID,
 		Aliases:       d.Aliases,
-		Summary:       fmt.Sprintf("Malicious code in %s (%s)", name, a.Package.Ecosystem),
+		Summary:       summary(name, a.Package.Ecosystem),
 		Details:       details(d.Claims),
 		Affected:      []osv.Affected{a},
 		References:    references(d.Claims),
@@ -240,6 +245,19 @@ func compose(d *Draft, campaign string) *rendering {
 	}
 	x.db.Mark = &mark
 	return x
+}
+
+// maxSummary is how long a summary may be, in characters: clients print it in one line.
+const maxSummary = 120
+
+// summary is the record's one line, in the words of ossf/malicious-packages.
+func summary(name, eco string) string {
+	s := fmt.Sprintf("Malicious code in %s (%s)", name, eco)
+	if over := utf8.RuneCountInString(s) - maxSummary; over > 0 {
+		runes := []rune(name)
+		s = fmt.Sprintf("Malicious code in %s… (%s)", string(runes[:max(0, len(runes)-over-1)]), eco)
+	}
+	return s
 }
 
 // publishedName is how the record spells the package: canonical where the registry has one spelling,
@@ -327,6 +345,12 @@ func details(claims []*store.Claim) string {
 	return out.String()
 }
 
+// Types of references and credits that OSV knows (https://ossf.github.io/osv-schema/#references-field, #credits-fields).
+var (
+	referenceTypes = []string{"ADVISORY", "ARTICLE", "DETECTION", "DISCUSSION", "REPORT", "FIX", "INTRODUCED", "GIT", "PACKAGE", "EVIDENCE", "WEB"}
+	creditTypes    = []string{"", "FINDER", "REPORTER", "ANALYST", "COORDINATOR", "REMEDIATION_DEVELOPER", "REMEDIATION_REVIEWER", "REMEDIATION_VERIFIER", "TOOL", "SPONSOR", "OTHER"}
+)
+
 func references(claims []*store.Claim) []osv.Reference {
 	var out []osv.Reference
 	for _, c := range claims {
@@ -336,6 +360,11 @@ func references(claims []*store.Claim) []osv.Reference {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.URL, b.URL))
 	})
 	out = slices.CompactFunc(out, func(a, b osv.Reference) bool { return a.Type == b.Type && a.URL == b.URL })
+	// Clients fail on a reference that is no absolute URL (uv), and on one of an unknown type.
+	out = slices.DeleteFunc(out, func(r osv.Reference) bool {
+		u, err := url.Parse(r.URL)
+		return err != nil || !u.IsAbs() || !slices.Contains(referenceTypes, r.Type)
+	})
 	return out[:min(len(out), maxReferences)]
 }
 
@@ -349,6 +378,11 @@ func credits(d *Draft) []osv.Credit {
 	if len(out) == 0 && !assigned(d.ID) {
 		for _, o := range sortedKeys(origins(d.Claims)) {
 			out = append(out, osv.Credit{Name: o, Type: "FINDER"})
+		}
+	}
+	for i := range out {
+		if !slices.Contains(creditTypes, out[i].Type) {
+			out[i].Type = "OTHER"
 		}
 	}
 	key := func(a, b osv.Credit) int {

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -50,13 +49,14 @@ type settler struct {
 	// firstOf gives the package that an id is first claimed for in this run.
 	firstOf map[string]rapsheet.Key
 	effect  *Effect
+	check   func(document []byte) []string
 	// changed counts claims that were written.
 	changed  int
 	progress func(packages int)
 }
 
-func newSettler(ctx context.Context, tx store.Tx, now time.Time, facts *Facts) (*settler, error) {
-	s := &settler{tx: tx, now: now, facts: facts, effect: &Effect{Held: map[string]int{}}, org: DefaultOrg, nextOwn: 1}
+func newSettler(ctx context.Context, tx store.Tx, now time.Time, facts *Facts, check func([]byte) []string) (*settler, error) {
+	s := &settler{tx: tx, now: now, check: check, facts: facts, effect: &Effect{Held: map[string]int{}}, org: DefaultOrg, nextOwn: 1}
 	org, err := tx.Setting(ctx, settingOrg)
 	if err != nil {
 		return nil, err
@@ -91,12 +91,20 @@ type place struct {
 	drafts    []Draft
 	out       []store.Record
 	changed   []bool
+	replaced  []replacement
+	unfit     string // why a record cannot be published
 	err       error
+}
+
+// replacement is a released statement and what it took the place of.
+type replacement struct {
+	pending, base int
+	before        store.Claim
 }
 
 // settle brings packages in line: candidates are the new statements about them, by package.
 func (s *settler) settle(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
-	slices.SortFunc(keys, compareKeys)
+	slices.SortFunc(keys, store.CompareKeys)
 	keys = slices.Compact(keys)
 	done := 0
 	for batch := range slices.Chunk(keys, settleBatch) {
@@ -110,10 +118,6 @@ func (s *settler) settle(ctx context.Context, keys []rapsheet.Key, candidates ma
 	}
 	s.effect.sort()
 	return s.tx.SetSetting(ctx, settingNextOwn, strconv.FormatUint(s.nextOwn, 10))
-}
-
-func compareKeys(a, b rapsheet.Key) int {
-	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
 }
 
 func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
@@ -133,11 +137,52 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 	}
 	parallel(places, func(p *place) { p.err = s.render(p) })
 	for _, p := range places {
+		if p.err == nil && p.unfit != "" {
+			p.err = s.holdUnfit(p, owners)
+		}
 		if p.err != nil {
 			return p.err
 		}
 	}
 	return s.write(ctx, places)
+}
+
+// holdUnfit holds the claims that made a record no release may have, and merges the package again
+// without them.
+func (s *settler) holdUnfit(p *place, owners map[string]rapsheet.Key) error {
+	reason := p.unfit
+	for _, r := range p.replaced {
+		p.claims[r.base] = r.before
+		p.put = slices.DeleteFunc(p.put, func(i int) bool { return i == r.base })
+		p.claims[r.pending].Status = store.Standing
+	}
+	p.replaced = nil
+	for i := range p.claims {
+		c := &p.claims[i]
+		if !p.fresh[i] || c.Status != store.Standing {
+			continue
+		}
+		c.Status = store.Held
+		if !slices.Contains(p.put, i) {
+			p.put = append(p.put, i)
+		}
+		p.putHolds = append(p.putHolds, store.Hold{
+			Source: c.Source, Ref: c.Ref, Guard: GuardUnfit, Key: c.Key, Digest: c.Digest,
+			Reason: reason, Raised: s.now, State: store.HoldOpen,
+		})
+	}
+	p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
+	for i := range p.drafts {
+		s.name(p, &p.drafts[i], owners)
+	}
+	p.unfit = ""
+	if err := s.render(p); err != nil {
+		return err
+	}
+	if p.unfit != "" {
+		return fmt.Errorf("%s of %s: the record cannot be published: %s", p.key.Name, p.key.Ecosystem, p.unfit)
+	}
+	return nil
 }
 
 // parallel calls f for every place, on all cores.
@@ -400,6 +445,8 @@ func (p *place) replace(i int) {
 	if j < 0 {
 		p.claims = append(p.claims, released)
 		j = len(p.claims) - 1
+	} else {
+		p.replaced = append(p.replaced, replacement{pending: i, base: j, before: p.claims[j]})
 	}
 	p.claims[j] = released
 	if !slices.Contains(p.put, j) {
@@ -451,6 +498,11 @@ func (s *settler) render(p *place) error {
 		var err error
 		if p.out[i], p.changed[i], err = Render(&p.drafts[i], p.record(p.drafts[i].ID), s.now); err != nil {
 			return err
+		}
+		if p.changed[i] && s.check != nil {
+			if problems := s.check(p.out[i].JSON); len(problems) > 0 {
+				p.unfit = strings.Join(problems, "; ")
+			}
 		}
 	}
 	return nil

@@ -28,6 +28,16 @@ type spool struct {
 	cursor string
 }
 
+// FetchError says that a source could not be read as a whole; nothing of it was taken. Its text is that of
+// the error it wraps.
+type FetchError struct {
+	Source string
+	Err    error
+}
+
+func (e *FetchError) Error() string { return e.Err.Error() }
+func (e *FetchError) Unwrap() error { return e.Err }
+
 // fetch spools everything that a source gives since a cursor.
 func fetch(ctx context.Context, src source.Source, since string, progress func(documents int)) (sp *spool, err error) {
 	f, err := os.CreateTemp("", "rapsheet-import-*")
@@ -43,15 +53,16 @@ func fetch(ctx context.Context, src source.Source, since string, progress func(d
 	}()
 	w := bufio.NewWriterSize(f, 1<<20)
 	sum := sha256.New()
+	info := src.Info()
 	for doc, err := range src.Fetch(ctx, since) {
 		var r *source.Reject
 		switch {
 		case errors.As(err, &r):
 			sp.rejects = append(sp.rejects, r)
-			io.WriteString(sum, r.Error())
+			sum.Write([]byte(r.Error()))
 			continue
 		case err != nil:
-			return sp, err
+			return sp, &FetchError{info.Name, err}
 		}
 		var head [16]byte
 		binary.LittleEndian.PutUint64(head[:8], uint64(len(doc.Name)))

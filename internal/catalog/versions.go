@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rapsheet/rapsheet/ecosystem"
@@ -64,9 +66,7 @@ func cover(eco string, claims []*store.Claim, narrowed []string) coverage {
 			continue
 		}
 		c.versions = append(c.versions, cl.Versions...)
-		for _, g := range cl.Ranges {
-			c.ranges = append(c.ranges, g)
-		}
+		c.ranges = append(c.ranges, cl.Ranges...)
 	}
 	c.versions = append(c.versions, narrowed...)
 	switch {
@@ -146,4 +146,26 @@ func rangeText(g osv.Range) string {
 		b.WriteString(e.Limit)
 	}
 	return b.String()
+}
+
+// exactRanges gives for each version the range that holds it and nothing else, for readers that look at ranges
+// alone (govulncheck): up to the next version there can be, which is the version with ".0" added where it
+// is a pre-release, else the lowest pre-release of the next patch (https://semver.org/#spec-item-11).
+func exactRanges(versions []string) []osv.Range {
+	var out []osv.Range
+	for _, v := range versions {
+		v = strings.TrimPrefix(v, "v")
+		core, _, _ := strings.Cut(v, "+")
+		next := core + ".0"
+		if !strings.Contains(core, "-") {
+			i := strings.LastIndexByte(core, '.')
+			patch, err := strconv.ParseUint(core[i+1:], 10, 64)
+			if err != nil || strings.Count(core, ".") != 2 {
+				continue
+			}
+			next = fmt.Sprintf("%s%d-0", core[:i+1], patch+1)
+		}
+		out = append(out, osv.Range{Type: osv.RangeSemver, Events: []osv.Event{{Introduced: core}, {Fixed: next}}})
+	}
+	return out
 }

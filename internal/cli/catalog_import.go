@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -160,12 +159,11 @@ func (a *app) importOne(ctx context.Context, c *catalog.Catalog, path string, sf
 	if report.Same {
 		return nil
 	}
-	fmt.Fprint(a.stderr, "Import this? [y/N] ")
-	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
+	answer, err := a.prompt(ctx, a.stderr, "Import this? [y/N] ")
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
 		fmt.Fprintln(a.stdout, "nothing was changed")
 		return nil
 	}
@@ -184,11 +182,25 @@ func listError(path string, err error) error {
 func importError(path string, err error) error {
 	var loss *catalog.LossError
 	var shrunk *source.ShrunkError
+	var fetch *catalog.FetchError
 	switch {
 	case errors.As(err, &loss), errors.As(err, &shrunk):
 		return &catalogError{err, "nothing was changed; if the source is right, accept it with --force"}
 	case errors.Is(err, source.ErrNoRecords):
-		return &catalogError{fmt.Errorf("%s: %w", path, err), "nothing was changed; is this the right place?"}
+		if !strings.Contains(err.Error(), path) {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+		return &catalogError{err, "nothing was changed; is this the right place?"}
+	case errors.As(err, &fetch):
+		return sourceFault(err)
+	}
+	return err
+}
+
+// sourceFault makes the source answerable for an error of reading it that nothing else explains.
+func sourceFault(err error) error {
+	if status, _ := classify(err); err != nil && status == rapsheet.ExitInternal && !noRoom(err) {
+		return &catalogError{err, "nothing was changed; is this the right place, and does it answer?"}
 	}
 	return err
 }
@@ -264,7 +276,7 @@ func (a *app) source(ctx context.Context, path string, f *sourceFlags, campaign 
 			p.set("%s: %s, %d", s.Ecosystem, s.Step, s.Done)
 		}}
 		if d.Ecosystems, err = a.wanted(ctx, d, nil); err != nil {
-			return nil, err
+			return nil, sourceFault(err)
 		}
 		return osvfeed.Dump(d, state, name), nil
 	case formatOSV:

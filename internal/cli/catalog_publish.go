@@ -1,17 +1,14 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +54,7 @@ before DIR/current changes. A release that is refused or interrupted leaves the 
 				return &usageError{"no directory to publish into", "say where: -o DIR"}
 			}
 			ctx := cmd.Context()
-			defer sparing()()
+			defer limited()()
 			p := a.progress()
 			defer p.end()
 			return a.withCatalog(ctx, &st, p, func(c *catalog.Catalog) error {
@@ -75,6 +72,21 @@ before DIR/current changes. A release that is refused or interrupted leaves the 
 	fl.BoolVar(&opt.MassWithdrawal, "mass-withdrawal", false, "publish although more than 1 % of the records are taken back")
 	fl.BoolVar(&opt.Fresh, "fresh", false, "take nothing over from the release before; the result is the same")
 	return cmd
+}
+
+// publishMemory is what publishing keeps to while it can, in bytes.
+const publishMemory = 600 << 20
+
+// limited lets garbage stay while there is little of anything, and has it collected
+// the earlier the more is in use, until undo is called.
+func limited() (undo func()) {
+	limit := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(limit, publishMemory))
+	percent := debug.SetGCPercent(150)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 func (a *app) publish(ctx context.Context, c *catalog.Catalog, dir, name string, opt publish.Options) error {
@@ -204,144 +216,6 @@ func campaigns(ctx context.Context, r store.Reader) ([]byte, error) {
 		out.Campaigns = append(out.Campaigns, e)
 	}
 	return json.Marshal(out, json.Deterministic(true))
-}
-
-func (a *app) exportCommand() *cobra.Command {
-	var st storeFlags
-	var format, output, campaign, eco string
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "write records in other shapes: JSON lines, CSV, lines",
-		Long: `Export writes the records of the store that are in force (with --all also those disputed
-or withdrawn): jsonl is one OSV record per line, csv a table with a row per record, lines
-"ecosystem:name@version", one version per line and "*" for every version.`,
-		Example: `  rapsheet catalog export --format csv --campaign shai-hulud-2 -o campaign.csv`,
-		Args:    args(cobra.NoArgs, "choose with --campaign and --ecosystem"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			write := map[string]func(io.Writer, iter.Seq2[store.Record, error]) error{"jsonl": exportJSONL, "csv": exportCSV, "lines": exportLines}[format]
-			if write == nil {
-				return &usageError{fmt.Sprintf("unknown format %q", format), "one of: jsonl, csv, lines"}
-			}
-			ctx := cmd.Context()
-			return a.withCatalog(ctx, &st, nil, func(c *catalog.Catalog) error {
-				return c.Store.View(ctx, func(r store.Reader) error {
-					records := r.Records(ctx)
-					if campaign != "" {
-						records = r.Members(ctx, campaign)
-					}
-					chosen := func(yield func(store.Record, error) bool) {
-						for rec, err := range records {
-							if err == nil && (!all && rec.State != store.Active || eco != "" && rec.Key.Ecosystem != eco) {
-								continue
-							}
-							if !yield(rec, err) {
-								return
-							}
-						}
-					}
-					return a.output(output, func(w io.Writer) error {
-						bw := bufio.NewWriterSize(w, 64<<10)
-						if err := write(bw, chosen); err != nil {
-							return err
-						}
-						return bw.Flush()
-					})
-				})
-			})
-		},
-	}
-	st.bind(cmd)
-	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "jsonl", "jsonl, csv or lines")
-	fl.StringVarP(&output, "output", "o", "", "write to `FILE` (whole or not at all) instead of standard output")
-	fl.StringVar(&campaign, "campaign", "", "records of the campaign `NAME` only")
-	fl.StringVar(&eco, "ecosystem", "", "records of the ecosystem `NAME` only")
-	fl.BoolVar(&all, "all", false, "disputed and withdrawn records too")
-	return cmd
-}
-
-func exportJSONL(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "%s\n", rec.JSON); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// exportCSV writes RFC 4180 with the columns that `catalog import` reads back.
-func exportCSV(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	c := csv.NewWriter(w)
-	if err := c.Write([]string{"id", "ecosystem", "name", "versions", "purl", "state", "campaign", "published", "modified"}); err != nil {
-		return err
-	}
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		doc, _, err := osv.Parse(rec.JSON)
-		if err != nil {
-			return fmt.Errorf("record %s in the store: %w", rec.ID, err)
-		}
-		a := doc.Affected[0]
-		err = c.Write([]string{
-			rec.ID, a.Package.Ecosystem, a.Package.Name, strings.Join(versionWords(&a), " "), a.Package.PURL,
-			stateWord(rec.State), rec.Campaign, string(doc.Published), string(doc.Modified),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	c.Flush()
-	return c.Error()
-}
-
-func exportLines(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		doc, _, err := osv.Parse(rec.JSON)
-		if err != nil {
-			return fmt.Errorf("record %s in the store: %w", rec.ID, err)
-		}
-		for _, v := range versionWords(&doc.Affected[0]) {
-			if _, err := fmt.Fprintf(w, "%s:%s@%s\n", doc.Affected[0].Package.Ecosystem, doc.Affected[0].Package.Name, v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// versionWords lists exact versions, and ranges as lists write them.
-func versionWords(a *osv.Affected) []string {
-	out := slices.Clone(a.Versions)
-	for _, g := range a.Ranges {
-		if g.Type == osv.RangeGit {
-			continue
-		}
-		text := ""
-		for _, e := range g.Events {
-			switch {
-			case e.Introduced != "" && e.Introduced != "0":
-				text += ",>=" + e.Introduced
-			case e.Fixed != "":
-				text += ",<" + e.Fixed
-			case e.LastAffected != "":
-				text += ",<=" + e.LastAffected
-			}
-		}
-		if text == "" {
-			text = ",*"
-		}
-		out = append(out, text[1:])
-	}
-	return out
 }
 
 func (a *app) diffCommand() *cobra.Command {

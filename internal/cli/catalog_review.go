@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +145,11 @@ note    writes the reason down and decides nothing`,
 			}
 			return a.withCatalog(ctx, &st, nil, func(c *catalog.Catalog) error {
 				if verdict != "" {
-					return a.decide(ctx, c, f, verdict, narrow, reason)
+					err := a.decide(ctx, c, f, verdict, narrow, reason)
+					if errors.Is(err, catalog.ErrNothingHeld) {
+						return &usageError{err.Error(), "`rapsheet catalog review` lists what is held"}
+					}
+					return err
 				}
 				held, err := c.Held(ctx, f)
 				if err != nil {
@@ -198,9 +201,6 @@ func oneVerdict(set map[string]bool) (string, error) {
 
 func (a *app) decide(ctx context.Context, c *catalog.Catalog, f catalog.Filter, verdict string, versions []string, reason string) error {
 	decided, effect, err := c.Decide(ctx, f, verdict, versions, reason)
-	if errors.Is(err, catalog.ErrNothingHeld) {
-		return &usageError{err.Error(), "`rapsheet catalog review` lists what is held"}
-	}
 	if err != nil {
 		return err
 	}
@@ -261,60 +261,76 @@ func statementText(c *claim.Claim) string {
 	return strings.Join(c.Versions, ", ")
 }
 
-// ask goes through what is held on a terminal.
+// ask goes through what is held on a terminal. It ends with the last claim, with q, and where nobody answers any more.
 func (a *app) ask(ctx context.Context, c *catalog.Catalog, held []catalog.HeldClaim) error {
-	in := bufio.NewReader(a.stdin)
-	line := func(prompt string) (string, error) {
-		fmt.Fprint(a.stdout, prompt)
-		s, err := in.ReadString('\n')
-		if err != nil && (!errors.Is(err, io.EOF) || s == "") {
-			return "", err
-		}
-		return strings.TrimSpace(s), nil
-	}
 	for i := range held {
 		h := &held[i]
 		fmt.Fprintf(a.stdout, "\n%d of %d\n", i+1, len(held))
 		a.printHeld(h)
-		answer, err := line("[a]ccept, [r]eject, [n]arrow, no[t]e, [s]kip, [q]uit? ")
-		if errors.Is(err, io.EOF) {
+		err := a.askAbout(ctx, c, h)
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, catalog.ErrNothingHeld):
+			fmt.Fprintln(a.stdout, "it is not held any more")
+		case err != nil:
+			return err
 		}
+	}
+	return nil
+}
+
+// askAbout asks about one claim until it is decided or skipped; io.EOF ends the review.
+func (a *app) askAbout(ctx context.Context, c *catalog.Catalog, h *catalog.HeldClaim) error {
+	for {
+		answer, err := a.prompt(ctx, a.stdout, "[a]ccept, [r]eject, [n]arrow, no[t]e, [s]kip, [q]uit? ")
 		if err != nil {
 			return err
 		}
-		verdict := map[string]string{"a": catalog.Accept, "r": catalog.Reject, "n": catalog.Narrow, "t": catalog.Note}[strings.ToLower(answer)]
-		if strings.EqualFold(answer, "q") {
+		verdict := ""
+		switch strings.ToLower(answer) {
+		case "a":
+			verdict = catalog.Accept
+		case "r":
+			verdict = catalog.Reject
+		case "n":
+			verdict = catalog.Narrow
+		case "t":
+			verdict = catalog.Note
+		case "s", "":
 			return nil
-		}
-		if verdict == "" {
+		case "q":
+			return io.EOF
+		default:
+			fmt.Fprintf(a.stdout, "%q is not one of them\n", printable.Cut(answer, 20))
 			continue
 		}
 		var versions []string
 		if verdict == catalog.Narrow {
-			s, err := line("versions, separated by commas: ")
+			text, err := a.prompt(ctx, a.stdout, "versions, separated by commas: ")
 			if err != nil {
 				return err
 			}
-			for v := range strings.SplitSeq(s, ",") {
+			for v := range strings.SplitSeq(text, ",") {
 				if v = strings.TrimSpace(v); v != "" {
 					versions = append(versions, v)
 				}
 			}
 			if len(versions) == 0 {
+				fmt.Fprintln(a.stdout, "without versions nothing is decided")
 				continue
 			}
 		}
-		reason, err := line("reason: ")
-		if err != nil || reason == "" {
+		reason, err := a.prompt(ctx, a.stdout, "reason: ")
+		if err != nil {
+			return err
+		}
+		if reason == "" {
 			fmt.Fprintln(a.stdout, "without a reason nothing is decided")
 			continue
 		}
-		if err := a.decide(ctx, c, catalog.Filter{Handles: []string{h.Handle}}, verdict, versions, reason); err != nil {
-			return err
-		}
+		return a.decide(ctx, c, catalog.Filter{Handles: []string{h.Handle}}, verdict, versions, reason)
 	}
-	return nil
 }
 
 // recordCommand is withdraw, dispute or restore.

@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/source"
 	"github.com/rapsheet/rapsheet/match"
@@ -56,6 +58,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	verbose        bool
+	// answers is stdin for those who are asked, once somebody was.
+	answers *bufio.Reader
 	// status is the exit status of a command that ended without an error.
 	status int
 }
@@ -115,12 +119,13 @@ func classify(err error) (status int, hint string) {
 
 // unreadableSource reports whether a source as a whole cannot be read.
 func unreadableSource(err error) bool {
-	for _, is := range []error{source.ErrFormat, source.ErrDamaged, source.ErrDuplicate, source.ErrOverlap, source.ErrTooManyEntries} {
+	for _, is := range []error{source.ErrFormat, source.ErrDamaged, source.ErrDuplicate, source.ErrOverlap, source.ErrTooManyEntries, bounded.ErrRatio, io.ErrUnexpectedEOF} {
 		if errors.Is(err, is) {
 			return true
 		}
 	}
-	return false
+	var limit *bounded.LimitError
+	return errors.As(err, &limit)
 }
 
 func (a *app) root() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
@@ -25,7 +26,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(withPostgreSQL{m}, map[string]func(){
 		"rapsheet": func() {
 			env := cli.Env{Getenv: os.Getenv, Now: func() time.Time { return now }, Version: "v0.0.0-test"}
-			os.Exit(cli.Run(context.Background(), env, os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
+			// As the program itself: Ctrl-C ends the context.
+			ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+			os.Exit(cli.Run(ctx, env, os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 		},
 	})
 }

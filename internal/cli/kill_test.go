@@ -31,7 +31,7 @@ import (
 const killedStore, killedDir, killedFrom = "RAPSHEET_KILLED_STORE", "RAPSHEET_KILLED_DIR", "RAPSHEET_KILLED_FROM"
 
 // packagesPerList is how many packages each list of the child has.
-const packagesPerList = 200
+const packagesPerList = 20
 
 // importAndPublish imports one list after another and publishes after each, saying so when the command has
 // answered, until it is killed.
@@ -93,8 +93,12 @@ func killAtRandom(t *testing.T, kills int, name string, open func() (store.Store
 	dir := t.TempDir()
 	next, published := 0, -1
 	acknowledged := map[int]bool{}
-	inTheMiddle := 0
-	for range kills {
+	afterwards := 0
+	// A child lives for up to twice as long as a list takes from its start to its release, however busy the
+	// machine is; the first one is killed only after that.
+	cycle := time.Hour
+	for range kills + 1 {
+		first := next
 		cmd := exec.Command(os.Args[0], "-test.run=^$")
 		cmd.Env = append(os.Environ(), killedStore+"="+name, killedDir+"="+dir, killedFrom+"="+strconv.Itoa(next))
 		var errOut bytes.Buffer
@@ -106,7 +110,10 @@ func killAtRandom(t *testing.T, kills int, name string, open func() (store.Store
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(time.Duration(rand.IntN(1500))*time.Millisecond, func() { cmd.Process.Kill() })
+		started := time.Now()
+		if cycle < time.Hour {
+			time.AfterFunc(time.Duration(rand.Int64N(int64(2*cycle))), func() { cmd.Process.Kill() })
+		}
 		last := ""
 		for s := bufio.NewScanner(out); s.Scan(); {
 			what, number, _ := strings.Cut(s.Text(), " ")
@@ -118,15 +125,21 @@ func killAtRandom(t *testing.T, kills int, name string, open func() (store.Store
 			if what == "imported" {
 				acknowledged[n] = true
 				next = n + 1
-			} else {
-				published = n
+				continue
+			}
+			published = n
+			if cycle == time.Hour {
+				cmd.Process.Kill()
+			}
+			if n == first {
+				cycle = time.Since(started)
 			}
 		}
 		if err := cmd.Wait(); cmd.ProcessState.Exited() {
 			t.Fatalf("the child ended by itself: %v: %s", err, errOut.String())
 		}
 		if last != "" {
-			inTheMiddle++
+			afterwards++
 		}
 		s, err := open()
 		if err != nil {
@@ -138,7 +151,7 @@ func killAtRandom(t *testing.T, kills int, name string, open func() (store.Store
 		}
 		checkRelease(t, filepath.Join(dir, "out"), published)
 	}
-	t.Logf("%d kills, %d of them after something was acknowledged; %d imports, release of list %d", kills, inTheMiddle, len(acknowledged), published)
+	t.Logf("%d kills, %d of them after something was acknowledged; %d imports, release of list %d", kills, afterwards, len(acknowledged), published)
 }
 
 // checkKilled holds the store to what was acknowledged: every such list is there, and each list is there whole.

@@ -92,13 +92,16 @@ func beginning(r io.Reader) []byte {
 }
 
 func sniffPlain(head []byte) string {
-	if len(head) > 262 && string(head[257:262]) == "ustar" {
+	if len(head) > 262 && string(head[257:262]) == "ustar" || len(head) >= 512 && len(bytes.Trim(head, "\x00")) == 0 {
+		// A tar, if only its end marker.
 		return formatOSV
 	}
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	members := firstMembers(head)
 	switch {
-	case members["affected"], members["schema_version"] && members["id"]:
+	case members["affected"], members["id"] && (members["schema_version"] || members["modified"]):
+		// What OSV requires is an id and when it was modified (https://ossf.github.io/osv-schema/); the
+		// packages may stand behind a long text.
 		return formatOSV
 	case members["ghsa_id"]:
 		return formatGitHub
@@ -107,10 +110,10 @@ func sniffPlain(head []byte) string {
 }
 
 // firstMembers gives the names of the members of a JSON object, or of the first object in an
-// array, as far as the beginning of the document shows them.
+// array, as far as the beginning of the document shows them. Faults in it are for its reader to tell.
 func firstMembers(head []byte) map[string]bool {
 	out := map[string]bool{}
-	dec := jsontext.NewDecoder(bytes.NewReader(head))
+	dec := jsontext.NewDecoder(bytes.NewReader(head), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	depth := 0
 	for {
 		tok, err := dec.ReadToken()

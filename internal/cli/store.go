@@ -8,11 +8,13 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rapsheet/rapsheet/internal/catalog"
 	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/internal/publish"
 	"github.com/rapsheet/rapsheet/internal/store"
 	"github.com/rapsheet/rapsheet/internal/store/postgres"
 	"github.com/rapsheet/rapsheet/internal/store/sqlite"
@@ -70,7 +72,7 @@ func (a *app) withCatalog(ctx context.Context, f *storeFlags, p *progress, do fu
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	c := &catalog.Catalog{Store: s, Now: a.env.Now, Actor: a.actor(f.actor), Logger: a.logger()}
+	c := &catalog.Catalog{Store: s, Now: a.env.Now, Actor: a.actor(f.actor), Check: publish.Unfit}
 	if p != nil {
 		c.Progress = func(step string, n int) { p.set("%d %s", n, step) }
 	}
@@ -102,6 +104,19 @@ func storeHint(err error) string {
 		return "install a newer rapsheet"
 	case errors.Is(err, store.ErrEngine):
 		return "nothing was changed; see docs/catalog.md for what a store needs"
+	case noRoom(err):
+		return "is the disk full, and may you write there? What was there before stays"
 	}
 	return ""
+}
+
+// noRoom reports whether the system, or SQLite, could not write.
+func noRoom(err error) bool {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) {
+		return true
+	}
+	// The primary codes SQLITE_IOERR and SQLITE_FULL (https://www.sqlite.org/rescode.html).
+	const ioErr, full = 10, 13
+	var coded interface{ Code() int }
+	return errors.As(err, &coded) && (coded.Code()&0xff == ioErr || coded.Code()&0xff == full)
 }

@@ -8,18 +8,8 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/osv"
 )
-
-// ecosystems are those of the schema, version 1.7.5 and its constants of 2026-07.
-var ecosystems = map[string]bool{
-	"AlmaLinux": true, "Alpaquita": true, "Alpine": true, "Android": true, "Azure Linux": true, "BellSoft Hardened Containers": true,
-	"Bioconductor": true, "Bitnami": true, "Chainguard": true, "CleanStart": true, "ConanCenter": true, "CRAN": true, "crates.io": true,
-	"Debian": true, "Docker Hardened Images": true, "Echo": true, "FreeBSD": true, "GHC": true, "GitHub Actions": true, "Go": true,
-	"Hackage": true, "Hex": true, "Julia": true, "Kubernetes": true, "Linux": true, "Mageia": true, "Maven": true, "MinimOS": true,
-	"npm": true, "NuGet": true, "opam": true, "openEuler": true, "openSUSE": true, "OSS-Fuzz": true, "Packagist": true,
-	"Photon OS": true, "Pub": true, "PyPI": true, "Red Hat": true, "Rocky Linux": true, "Root": true, "RubyGems": true, "SUSE": true,
-	"SwiftURL": true, "TuxCare": true, "Ubuntu": true, "VSCode": true, "Wolfi": true, "GIT": true,
-}
 
 // semver are the ecosystems whose versions are ordered by Semantic Versioning, so that
 // a range of type SEMVER means something (https://ossf.github.io/osv-schema/#affectedrangestype-field).
@@ -74,7 +64,7 @@ func (c *checker) pkg(v *value, p pkg, i int) {
 	switch {
 	case p.full == "":
 		c.empty(v, "ecosystem", at("ecosystem"))
-	case !ecosystems[p.ecosystem] || suffix == ":":
+	case !osv.KnownEcosystem(p.ecosystem) || suffix == ":":
 		c.report(ruleEcosystem, at("ecosystem"), "%s is not an ecosystem of the schema%s", quote(p.full), spelling(p.ecosystem))
 	}
 	if p.name == "" {
@@ -105,7 +95,7 @@ func (c *checker) empty(v *value, name string, at *spot) {
 
 // spelling says how the schema writes an ecosystem that differs only in case.
 func spelling(name string) string {
-	for e := range ecosystems {
+	for _, e := range osv.Ecosystems() {
 		if strings.EqualFold(e, name) {
 			return ", which writes it " + quote(e)
 		}

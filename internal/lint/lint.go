@@ -186,9 +186,6 @@ func (c *checker) report(r rule, place *spot, format string, args ...any) {
 	c.problems = append(c.problems, p)
 }
 
-// applies reports whether a rule is worth looking at.
-func (c *checker) applies(r rule) bool { return table[r].severity(c.rules) != "" }
-
 // quote shows a value of the document in a message.
 func quote(s string) string { return strconv.Quote(printable.Cut(s, 80)) }
 

@@ -167,7 +167,7 @@ var table = [ruleCount]Rule{
 	ruleServedSchema: {"served-schema", "", "", Error, "write 1.7.4 or 1.7.5", byUs},
 	rulePublished:    {"published", "", "", Error, "add when the record was first published", byUs},
 	ruleSummary:      {"summary", "", "", Error, "write one line of at most 120 characters, as in Malicious code in name (ecosystem)", byUs},
-	ruleAdvisory:     {"advisory", "", "", Error, "give exactly one reference of type ADVISORY: uv prints the first", "https://github.com/astral-sh/uv"},
+	ruleAdvisory:     {"advisory", "", "", Warning, "give exactly one reference of type ADVISORY: uv prints the first", "https://github.com/astral-sh/uv"},
 	ruleSeverity:     {"severity", "", "", Warning, "leave it out: there is no vulnerability to score", byUs},
 	rulePackage:      {"package", "", "", Error, "name the package: pip-audit fails without", "https://github.com/pypa/pip-audit"},
 	ruleGoRanges:     {"go-ranges", "", "", Error, "add ranges that cover the same versions", "https://go.dev/doc/security/vuln/database"},

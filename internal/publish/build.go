@@ -45,7 +45,8 @@ type builder struct {
 	dir   string // in root: the release in the making
 	prev  *previous
 	opt   Options
-	reuse bool // the compressed bytes of prev are those that this program makes
+	reuse bool         // the compressed bytes of prev are those that this program makes
+	kept  *index.Index // the snapshot of prev, when this very program made it
 
 	mu    sync.Mutex
 	ecos  map[string]*ecoDir // by base ecosystem
@@ -64,8 +65,8 @@ type builder struct {
 // ecoDir is one directory of the dump.
 type ecoDir struct {
 	name   string
-	dir    *os.Root
-	links  *linker // from the same directory of the release before; nil when there is none
+	dir    *folder
+	before *folder // the same directory of the release before; nil when there is none
 	zip    *zipOut // opened with the first record, by the consumer
 	digest *setDigest
 }
@@ -83,7 +84,7 @@ type job struct {
 	entry    entry
 	eco      *ecoDir
 	time     time.Time
-	packed   []byte
+	packed   []byte // compressed document; before that, what was compressed for the release before
 	item     index.Item
 	problems []string
 	report   string // path of the upstream report
@@ -110,6 +111,14 @@ func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel R
 		if b.reuse, err = sameCompressor(prev); err != nil {
 			return Result{}, err
 		}
+		if prev.ours {
+			if b.kept, err = openSnapshot(prev); err == nil {
+				err = b.index.Keep(b.kept)
+			}
+			if err != nil {
+				return Result{}, fmt.Errorf("%s of the release before: %w", snapshotName, err)
+			}
+		}
 	}
 	if err := b.prepare(rel); err != nil {
 		return Result{}, err
@@ -128,9 +137,9 @@ func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel R
 
 func (b *builder) close() {
 	for _, e := range b.ecos {
-		e.dir.Close()
-		if e.links != nil {
-			e.links.close()
+		e.dir.close()
+		if e.before != nil {
+			e.before.close()
 		}
 	}
 	for _, f := range b.files {
@@ -181,14 +190,14 @@ func (b *builder) eco(base string) (*ecoDir, error) {
 	if err := b.root.Mkdir(name, 0o755); err != nil {
 		return nil, err
 	}
-	dir, err := b.root.OpenRoot(name)
+	dir, err := openFolder(b.root, name)
 	if err != nil {
 		return nil, err
 	}
 	e := &ecoDir{name: base, dir: dir, digest: newSetDigest()}
 	b.ecos[base], b.folds[fold] = e, base
 	if b.prev != nil && !b.opt.Fresh {
-		e.links, err = newLinker(b.root, path.Join(b.prev.dir, dumpName, base), name)
+		e.before, err = openFolder(b.root, path.Join(b.prev.dir, dumpName, base))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -221,6 +230,9 @@ func (b *builder) records(ctx context.Context, seq func(func(Record, error) bool
 		g.Go(func() error {
 			p := packer{}
 			for bt := range work {
+				if err := b.fetch(bt.jobs); err != nil {
+					return err
+				}
 				for i := range bt.jobs {
 					b.one(&bt.jobs[i], &p)
 				}
@@ -335,6 +347,9 @@ func (b *builder) one(j *job, p *packer) {
 }
 
 func (b *builder) oneRecord(j *job, p *packer) error {
+	if done, err := b.again(j); done || err != nil {
+		return err
+	}
 	r, _, err := osv.Parse(j.rec.JSON)
 	if err != nil {
 		j.problems = []string{err.Error()}
@@ -374,19 +389,66 @@ func (b *builder) oneRecord(j *job, p *packer) error {
 	if j.time, err = r.Modified.Time(); err != nil {
 		return err
 	}
-	if err := b.pack(j, same, p); err != nil {
-		return err
-	}
-	file := j.rec.ID + ".json"
-	if !same || j.eco.links == nil || j.eco.links.link(file) != nil {
-		if err := writeFile(j.eco.dir, file, j.rec.JSON); err != nil {
+	if !same || j.packed == nil {
+		if j.packed, err = p.pack(j.rec.JSON); err != nil {
 			return err
 		}
+	}
+	if err := b.document(j, same); err != nil {
+		return err
 	}
 	if j.rec.Upstream {
 		return b.upstream(j, r)
 	}
 	return nil
+}
+
+// again does what concerns a record that is in the release before as it is, without reading
+// its document: this very program has done so then. It does nothing when that is not so.
+func (b *builder) again(j *job) (done bool, err error) {
+	if b.kept == nil || j.old == nil || j.packed == nil || j.old.size != uint64(len(j.rec.JSON)) ||
+		j.rec.Upstream && !j.old.reported || j.old.sum != sha256.Sum256(j.rec.JSON) {
+		return false, nil
+	}
+	base, err := directory(j.old.ecosystem)
+	if err != nil {
+		return false, nil
+	}
+	if j.time, err = osv.Timestamp(j.old.modified).Time(); err != nil {
+		return false, nil
+	}
+	var ok bool
+	if j.item, ok = b.index.Same(j.old.id, j.old.ecosystem, j.old.size, j.time, j.old.withdrawn); !ok {
+		return false, nil
+	}
+	if j.rec.Upstream {
+		if j.report, err = upstreamPath(j.old.id, osv.Package{Ecosystem: j.old.ecosystem, Name: j.old.name}); err != nil {
+			return false, nil
+		}
+		if err := b.mkdirAll(path.Dir(path.Join(b.dir, upstreamName, j.report))); err != nil {
+			return false, err
+		}
+		if !b.link(path.Join(upstreamName, j.report)) {
+			return false, nil
+		}
+	}
+	if j.eco, err = b.eco(base); err != nil {
+		return false, err
+	}
+	j.entry = *j.old
+	if !j.rec.Upstream {
+		j.entry.reported, j.entry.report = false, [sha256.Size]byte{}
+	}
+	return true, b.document(j, true)
+}
+
+// document puts the file of a record into the dump.
+func (b *builder) document(j *job, same bool) error {
+	file := j.rec.ID + ".json"
+	if same && j.eco.before != nil && j.eco.dir.link(j.eco.before, file) == nil {
+		return nil
+	}
+	return j.eco.dir.create(file, j.rec.JSON)
 }
 
 // newEntry gives what the record alone says of its entry.
@@ -398,15 +460,38 @@ func newEntry(r *osv.Record, doc []byte) entry {
 	}
 }
 
-// pack compresses the document, or takes the compressed bytes from the release before.
-func (b *builder) pack(j *job, same bool, p *packer) (err error) {
-	if same && b.reuse {
-		j.packed = make([]byte, j.old.packed)
-		_, err = b.prev.zip.ReadAt(j.packed, int64(j.old.offset))
-		return err
+// fetch reads what the release before has of the jobs' compressed documents, with one
+// read where they are neighbours, as they mostly are.
+func (b *builder) fetch(jobs []job) error {
+	if !b.reuse {
+		return nil
 	}
-	j.packed, err = p.pack(j.rec.JSON)
-	return err
+	const maxGap, maxSpan = 4 << 10, 4 << 20
+	for len(jobs) > 0 {
+		if jobs[0].old == nil {
+			jobs = jobs[1:]
+			continue
+		}
+		from := jobs[0].old.offset
+		end, n := from+jobs[0].old.packed, 1
+		for ; n < len(jobs); n++ {
+			e := jobs[n].old
+			if e == nil || e.offset < end || e.offset-end > maxGap || end-from > maxSpan {
+				break
+			}
+			end = e.offset + e.packed
+		}
+		span := make([]byte, end-from)
+		if _, err := b.prev.zip.ReadAt(span, int64(from)); err != nil {
+			return fmt.Errorf("%s of the release before: %w", zipName, err)
+		}
+		for i := range n {
+			at := jobs[i].old.offset - from
+			jobs[i].packed = span[at : at+jobs[i].old.packed]
+		}
+		jobs = jobs[n:]
+	}
+	return nil
 }
 
 // upstream writes the report to upstream, or keeps the reason why there is none.
@@ -532,11 +617,11 @@ func (b *builder) finish(rel Release) (Result, error) {
 	}
 	m := &b.res.Manifest
 	m.Version, m.Sequence, m.Date, m.Source = manifestVersion, rel.Sequence, rel.Date.UTC().Truncate(time.Second), rel.Source
-	// Packing the snapshot takes both processors, so it goes last and alone.
-	if err := b.dump(m); err != nil {
-		return Result{}, err
-	}
-	if err := b.snapshot(m); err != nil {
+	meta := index.Meta{Source: m.Source, Sequence: m.Sequence, Date: m.Date}
+	var g errgroup.Group
+	g.Go(func() error { return b.dump(m) })
+	g.Go(func() error { return b.snapshot(meta) })
+	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
 	slices.SortFunc(b.report, func(x, y reported) int { return strings.Compare(x.path, y.path) })
@@ -593,9 +678,13 @@ func (b *builder) dump(m *Manifest) error {
 		return err
 	}
 	// Failures to write stay with the writers and come out when they are finished.
+	var line []byte
 	for _, r := range b.rows {
-		fmt.Fprintf(all.w, "%s,%s/%s\n", r.modified, r.ecosystem, r.id)
-		fmt.Fprintf(lists[r.ecosystem].w, "%s,%s\n", r.modified, r.id)
+		line = append(append(append(line[:0], r.modified...), ','), r.ecosystem...)
+		line = append(append(append(line, '/'), r.id...), '\n')
+		all.w.Write(line)
+		line = append(append(append(append(line[:0], r.modified...), ','), r.id...), '\n')
+		lists[r.ecosystem].w.Write(line)
 	}
 	b.rows = nil
 	for _, name := range slices.Sorted(maps.Keys(lists)) {
@@ -614,27 +703,32 @@ func (b *builder) dump(m *Manifest) error {
 	})
 }
 
-func (b *builder) snapshot(m *Manifest) error {
-	if b.prev != nil && !b.opt.Fresh {
+func (b *builder) snapshot(meta index.Meta) error {
+	if b.prev != nil && !b.opt.Fresh && b.kept == nil {
 		if err := b.reuseSnapshot(); err != nil {
 			return fmt.Errorf("%s of the release before: %w", snapshotName, err)
 		}
 	}
 	return b.write(snapshotName, func(w *bufio.Writer) error {
-		return b.index.WriteTo(w, index.Meta{Source: m.Source, Sequence: m.Sequence, Date: m.Date})
+		return b.index.WriteTo(w, meta)
 	})
 }
 
 func (b *builder) reuseSnapshot() error {
-	st, err := b.prev.snapshot.Stat()
-	if err != nil {
-		return err
-	}
-	ix, err := index.New(b.prev.snapshot, st.Size())
+	ix, err := openSnapshot(b.prev)
 	if err != nil {
 		return err
 	}
 	return errors.Join(b.index.Reuse(ix), ix.Close())
+}
+
+// openSnapshot opens the snapshot of a release, whose file stays that of prev.
+func openSnapshot(prev *previous) (*index.Index, error) {
+	st, err := prev.snapshot.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return index.New(prev.snapshot, st.Size())
 }
 
 // output is a file of the release whose digest is taken while it is written.
@@ -654,7 +748,9 @@ func (b *builder) create(name string) (*output, error) {
 	}
 	o := &output{name: name, f: f, h: sha256.New()}
 	o.w = bufio.NewWriterSize(o, bufferSize)
+	b.mu.Lock()
 	b.files = append(b.files, o)
+	b.mu.Unlock()
 	return o, nil
 }
 

@@ -11,6 +11,7 @@
 //
 // The directory:
 //
+//	.lock, .maker               who publishes, and which program made the release (maker.go)
 //	current                     a symbolic link to releases/<sequence>
 //	releases/<sequence>/        at least eight digits
 //	  manifest.json             size and SHA-256 of everything else, see [Manifest]
@@ -41,6 +42,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rapsheet/rapsheet/internal/filelock"
 )
 
 // Record is one record of a release.
@@ -120,6 +123,7 @@ const (
 	currentName  = "current"
 	releasesName = "releases"
 	lockName     = ".lock"
+	makerName    = ".maker"
 	tempPrefix   = ".tmp-"
 	linkPrefix   = ".current-"
 )
@@ -172,12 +176,14 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 	if err := tidy(root, current, log); err != nil {
 		return Result{}, err
 	}
+	self, known := program()
 	var prev *previous
 	if current > 0 {
 		if prev, err = openPrevious(root, current); err != nil {
 			return Result{}, fmt.Errorf("the release before, %d: %w", current, err)
 		}
 		defer prev.close()
+		prev.ours = known && madeBy(root, self, prev.digest)
 	}
 
 	temp := path.Join(releasesName, tempPrefix+releaseName(rel.Sequence)+"-"+rand.Text()[:8])
@@ -207,6 +213,11 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 		return Result{}, err
 	}
 	res.Path = path.Join(dir, name)
+	if known {
+		if err := noteMaker(root, self, res.Digest); err != nil {
+			log.Warn("the next release will take longer", "error", err)
+		}
+	}
 	// The release is out: what cannot be deleted now is deleted by the next one.
 	if err := prune(root, opt.Keep); err != nil {
 		log.Warn("old releases could not be deleted", "error", err)
@@ -353,7 +364,7 @@ func lock(root *os.Root) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	ok, err := tryLock(f)
+	ok, err := filelock.Try(f)
 	if err == nil && !ok {
 		err = ErrBusy
 	}

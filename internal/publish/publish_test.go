@@ -407,6 +407,42 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// Whatever was taken over, by whichever program, and however often: a release has the bytes
+// that it would have as the first one.
+func TestReproducibleLater(t *testing.T) {
+	list := served(t, 400)
+	list = append(list, rec(t, "MAL-9000-acme-1", "npm", "evil"), rec(t, "MAL-9000-acme-2", "npm", "worse"))
+	slices.SortFunc(list, func(x, y Record) int { return strings.Compare(x.ID, y.ID) })
+	report := func(list []Record, step int) []Record {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Upstream = strings.HasPrefix(list[i].ID, "MAL-9000-") && i%step == 0
+		}
+		return list
+	}
+	changed := change(t, list, 70)
+	for name, maker := range map[string]string{"the same program": "", "another program": makerMagic + "\nx\ny\n", "an empty file": "empty"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for n, list := range [][]Record{report(list, 1), report(list, 2), report(list, 1), report(changed, 1), report(changed, 3)} {
+				if n > 0 && maker != "" {
+					if err := os.WriteFile(filepath.Join(dir, makerName), []byte(strings.TrimSuffix(maker, "empty")), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				later := mustPublish(t, dir, release(uint64(n)+1, list), Options{})
+				first := mustPublish(t, t.TempDir(), release(uint64(n)+1, list), Options{})
+				if later.Digest != first.Digest {
+					t.Errorf("release %d has another manifest", n+1)
+				}
+				if err := Verify(t.Context(), later.Path); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
 // What has not changed is not written again.
 func TestLinked(t *testing.T) {
 	dir := t.TempDir()
@@ -481,7 +517,7 @@ func TestTidy(t *testing.T) {
 			left = append(left, d.Name())
 		}
 	}
-	if want := []string{".lock", "current", "releases", "00000001", "00000002", "other"}; !slices.Equal(left, want) {
+	if want := []string{".lock", ".maker", "current", "releases", "00000001", "00000002", "other"}; !slices.Equal(left, want) {
 		t.Errorf("left are %v, want %v", left, want)
 	}
 }

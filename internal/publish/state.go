@@ -10,6 +10,8 @@ import (
 	"path"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bounded"
@@ -97,8 +99,16 @@ func (s *stateReader) next() (*entry, error) {
 	}
 	d := decoder{b: s.rest}
 	e := &entry{}
-	for _, p := range [...]*string{&e.id, &e.ecosystem, &e.name, &e.published, &e.modified} {
-		*p = string(d.bytes(d.uvarint()))
+	var at [5][2]int
+	for i := range at {
+		n := d.uvarint()
+		at[i][0] = len(s.rest) - len(d.b)
+		at[i][1] = at[i][0] + len(d.bytes(n))
+	}
+	// One copy for all five.
+	text := string(s.rest[:at[len(at)-1][1]])
+	for i, p := range [...]*string{&e.id, &e.ecosystem, &e.name, &e.published, &e.modified} {
+		*p = text[at[i][0]:at[i][1]]
 	}
 	var flags byte
 	if b := d.bytes(1); b != nil {
@@ -148,35 +158,46 @@ func (d *decoder) bytes(n uint64) []byte {
 type previous struct {
 	dir      string // in the root
 	manifest Manifest
+	digest   [sha256.Size]byte // of the manifest
+	ours     bool              // this very program made it
 	state    *stateReader
 	zip      *os.File // osv/all.zip, checked against the manifest
 	snapshot *os.File // catalog.idx, likewise
 }
 
 func (p *previous) close() {
-	p.zip.Close()
-	p.snapshot.Close()
+	for _, f := range [...]*os.File{p.zip, p.snapshot} {
+		if f != nil {
+			f.Close()
+		}
+	}
 }
 
 // openPrevious opens a release and checks against its manifest what is read of it.
 func openPrevious(root *os.Root, sequence uint64) (*previous, error) {
 	dir := path.Join(releasesName, releaseName(sequence))
-	m, _, err := readManifest(root, dir)
+	m, sum, err := readManifest(root, dir)
 	if err != nil {
 		return nil, err
 	}
 	if m.Sequence != sequence {
 		return nil, fmt.Errorf("%w: the manifest is that of release %d", ErrDamaged, m.Sequence)
 	}
-	p := &previous{dir: dir, manifest: m}
-	if p.state, err = readState(root, dir, &m); err != nil {
-		return nil, err
-	}
-	if p.zip, err = openVerified(root, dir, &m, path.Join(dumpName, zipName)); err != nil {
-		return nil, err
-	}
-	if p.snapshot, err = openVerified(root, dir, &m, snapshotName); err != nil {
-		p.zip.Close()
+	p := &previous{dir: dir, manifest: m, digest: sum}
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		p.zip, err = openVerified(root, dir, &m, path.Join(dumpName, zipName))
+		return err
+	})
+	g.Go(func() (err error) {
+		if p.state, err = readState(root, dir, &m); err != nil {
+			return err
+		}
+		p.snapshot, err = openVerified(root, dir, &m, snapshotName)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		p.close()
 		return nil, err
 	}
 	return p, nil

@@ -364,12 +364,12 @@ func (v *verifier) ecosystem(ctx context.Context, eco string, want Set) error {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	sub, err := v.root.OpenRoot(dir)
+	sub, err := openFolder(v.root, dir)
 	if err != nil {
 		return err
 	}
-	defer sub.Close()
-	return v.set(ctx, sub, dir, want, ids, ".json", func(id string, doc []byte) error {
+	defer sub.close()
+	return v.set(ctx, sub.read, dir, want, ids, ".json", func(id string, doc []byte) error {
 		if v.each == nil {
 			return nil
 		}
@@ -414,11 +414,12 @@ func (v *verifier) upstream(ctx context.Context) error {
 		return err
 	}
 	defer sub.Close()
-	return v.set(ctx, sub, upstreamName, v.m.Upstream, files, "", func(string, []byte) error { return nil })
+	read := func(name string, buf []byte) ([]byte, error) { return readSmall(sub, name, buf) }
+	return v.set(ctx, read, upstreamName, v.m.Upstream, files, "", func(string, []byte) error { return nil })
 }
 
 // set reads many small files in order and compares their digest; each is called concurrently.
-func (v *verifier) set(ctx context.Context, dir *os.Root, where string, want Set, names []string, suffix string, each func(name string, data []byte) error) error {
+func (v *verifier) set(ctx context.Context, read func(name string, buf []byte) ([]byte, error), where string, want Set, names []string, suffix string, each func(name string, data []byte) error) error {
 	sums := make([][sha256.Size]byte, len(names))
 	g, ctx := errgroup.WithContext(ctx)
 	const run = 256
@@ -440,7 +441,7 @@ func (v *verifier) set(ctx context.Context, dir *os.Root, where string, want Set
 			for at := range starts {
 				for i := at; i < min(at+run, len(names)); i++ {
 					var err error
-					if buf, err = readSmall(dir, names[i]+suffix, buf[:0]); err == nil {
+					if buf, err = read(names[i]+suffix, buf[:0]); err == nil {
 						err = each(names[i], buf)
 					}
 					if err != nil {
@@ -472,12 +473,17 @@ func readSmall(dir *os.Root, name string, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	defer f.Close()
+	return appendAll(buf, f.Read)
+}
+
+// appendAll appends at most maxDocument bytes.
+func appendAll(buf []byte, read func([]byte) (int, error)) ([]byte, error) {
 	for {
 		if len(buf) > maxDocument {
 			return buf, &bounded.LimitError{What: "record", Limit: maxDocument}
 		}
 		buf = slices.Grow(buf, 4<<10)
-		n, err := f.Read(buf[len(buf):cap(buf)])
+		n, err := read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if err == io.EOF {
 			return buf, nil

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/filelock"
 	"github.com/rapsheet/rapsheet/osv"
 )
 
@@ -332,7 +333,7 @@ func lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	ok, err := tryLock(f)
+	ok, err := filelock.Try(f)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
@@ -441,7 +442,7 @@ func (u *update) bring(ctx context.Context, name string, prev ecosystemState, re
 	if err != nil {
 		return prev, err
 	}
-	rows, err := parseModified(data, u.opt.Limits.withDefaults().Entries)
+	rows, err := parseModified(data, u.opt.Limits.WithDefaults().Entries)
 	if err != nil {
 		return prev, fmt.Errorf("modified_id.csv: %w", err)
 	}
@@ -575,7 +576,7 @@ func (u *update) stored(ctx context.Context, name string, es ecosystemState, use
 	}
 	defer f.Close()
 	var failed error
-	e := &emitter{ctx: ctx, lim: Limits{}.withDefaults(), yield: func(doc Document, err error) bool {
+	e := &emitter{ctx: ctx, lim: Limits{}.WithDefaults(), yield: func(doc Document, err error) bool {
 		if failed = err; failed == nil {
 			failed = use(doc.Data)
 		}

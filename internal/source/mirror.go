@@ -32,9 +32,9 @@ func newMirror(dir string) (*mirror, error) {
 func (m *mirror) String() string { return m.dir }
 
 func (m *mirror) open(elems ...string) (*os.File, error) {
-	f, err := openRegular(m.root, path.Join(elems...))
+	f, err := OpenRegular(m.root, path.Join(elems...))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(append([]string{m.dir}, elems...)...), unnamed(err))
+		return nil, fmt.Errorf("%s: %w", filepath.Join(append([]string{m.dir}, elems...)...), Unnamed(err))
 	}
 	return f, nil
 }

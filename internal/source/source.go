@@ -79,7 +79,8 @@ type Limits struct {
 	Depth   int   // levels of directories in a tree; default 128
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults gives the limits that hold: every field is positive.
+func (l Limits) WithDefaults() Limits {
 	if l.Entries <= 0 {
 		l.Entries = 2_000_000
 	}
@@ -127,7 +128,7 @@ func Documents(ctx context.Context, path string, lim Limits) iter.Seq2[Document,
 	return stream(ctx, path, lim, func(e *emitter) error {
 		info, err := os.Stat(path)
 		if err != nil {
-			return unnamed(err)
+			return Unnamed(err)
 		}
 		switch {
 		case info.IsDir():
@@ -137,15 +138,15 @@ func Documents(ctx context.Context, path string, lim Limits) iter.Seq2[Document,
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			return unnamed(err)
+			return Unnamed(err)
 		}
 		defer f.Close()
 		return e.file(f, info.Size(), filepath.Base(path))
 	})
 }
 
-// unnamed takes the path out of an error that is about to be wrapped with it.
-func unnamed(err error) error {
+// Unnamed takes the path out of an error that is about to be wrapped with it.
+func Unnamed(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {
 		return p.Err
@@ -157,7 +158,7 @@ func unnamed(err error) error {
 // that end it are wrapped with the source's name.
 func stream(ctx context.Context, name string, lim Limits, read func(*emitter) error) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
-		e := &emitter{ctx: ctx, lim: lim.withDefaults(), yield: yield}
+		e := &emitter{ctx: ctx, lim: lim.WithDefaults(), yield: yield}
 		err := e.alive()
 		if err == nil {
 			err = read(e)
@@ -287,7 +288,7 @@ func isZip(head []byte) bool {
 func (e *emitter) file(f input, size int64, label string) error {
 	var head [4]byte
 	if n, err := f.ReadAt(head[:], 0); err != nil && err != io.EOF {
-		return unnamed(err)
+		return Unnamed(err)
 	} else if isZip(head[:n]) {
 		return e.zip(f, size)
 	}

@@ -414,7 +414,7 @@ func TestBadArchives(t *testing.T) {
 				t.Errorf("three of three: %v", g.err)
 			}
 		}
-		if n := (Limits{}).withDefaults().Entries; n != 2_000_000 {
+		if n := (Limits{}).WithDefaults().Entries; n != 2_000_000 {
 			t.Errorf("the default is %d", n)
 		}
 	})

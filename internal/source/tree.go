@@ -16,15 +16,15 @@ import (
 func (e *emitter) tree(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return unnamed(err)
+		return Unnamed(err)
 	}
 	defer root.Close()
 	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if name == "." {
-				return unnamed(err)
+				return Unnamed(err)
 			}
-			return e.reject(name, unnamed(err))
+			return e.reject(name, Unnamed(err))
 		}
 		if err := e.entry(); err != nil {
 			return err
@@ -56,14 +56,14 @@ func (e *emitter) tree(dir string) error {
 		}
 		data, err := e.readFile(root, name)
 		if err != nil {
-			return e.reject(name, unnamed(err))
+			return e.reject(name, Unnamed(err))
 		}
 		return e.document(name, data)
 	})
 }
 
 func (e *emitter) readFile(root *os.Root, name string) ([]byte, error) {
-	f, err := openRegular(root, name)
+	f, err := OpenRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +78,9 @@ func (e *emitter) readFile(root *os.Root, name string) ([]byte, error) {
 	return bounded.ReadAll(f, e.lim.Entry, "document")
 }
 
-// openRegular opens a regular file. O_NONBLOCK: should it be a pipe, or have
-// become one since it was listed, opening must not wait for a writer.
-func openRegular(root *os.Root, name string) (*os.File, error) {
+// OpenRegular opens a regular file for reading, and nothing else: should it be a pipe, or have
+// become one since it was listed, opening does not wait for a writer (O_NONBLOCK).
+func OpenRegular(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

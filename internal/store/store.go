@@ -18,11 +18,13 @@
 //
 // # Data
 //
-// Strings are UTF-8 without NUL (the engines refuse others alike, with [ErrText]); bytes are
-// any bytes. Times are kept to the microsecond, in UTC; the zero time stays zero.
+// Strings are UTF-8 without NUL; the engines refuse others alike, with [ErrText], also where a
+// read asks for one. Bytes are any bytes. Times are kept in UTC, floored to the microsecond; the
+// zero time stays zero.
 // Sequences over many rows are iterators; while one is being ranged over, no other
 // call may be made in the same transaction. An error ends the sequence. Orders that
-// are promised compare strings by their bytes.
+// are promised compare strings by their bytes. Where a method takes a limit, 0 or less
+// gives nothing.
 package store
 
 import (
@@ -106,7 +108,8 @@ type Reader interface {
 	// Input gives one with its Data; ok is false when there is none.
 	Input(ctx context.Context, kind, name string) (in Input, ok bool, err error)
 
-	// Quarantine gives the newest entries, at most limit.
+	// Quarantine gives the newest entries by their Time, newest first, at most limit; of those
+	// with one time the one written last comes first.
 	Quarantine(ctx context.Context, limit int) ([]Quarantined, error)
 	// CountQuarantine counts all entries.
 	CountQuarantine(ctx context.Context) (int, error)
@@ -114,13 +117,14 @@ type Reader interface {
 	// Releases lists the newest releases, newest first, at most limit.
 	Releases(ctx context.Context, limit int) ([]Release, error)
 
-	// Audit gives the newest entries, newest first, at most limit.
+	// Audit gives the entries added last, the last one first whatever their times, at most limit.
 	Audit(ctx context.Context, limit int) ([]AuditEntry, error)
 }
 
 // Tx reads and writes within a transaction. Nothing is ever deleted but what
 // the methods say. Put methods over slices are one batch: engines write them
-// in one go, and a call with 10,000 rows is what they are made for.
+// in one go, and a call with 10,000 rows is what they are made for. Of two rows in a
+// batch that replace each other the last stays, except where a method says otherwise.
 type Tx interface {
 	Reader
 
@@ -128,11 +132,13 @@ type Tx interface {
 	SetSetting(ctx context.Context, name, value string) error
 	// PutSource adds a source or replaces what is known of it.
 	PutSource(ctx context.Context, s Source) error
-	// PutDocuments keeps raw documents; one that is there already stays as it is.
+	// PutDocuments keeps raw documents; one that is there already stays as it is, and of two
+	// with one source and digest in a batch the first does.
 	PutDocuments(ctx context.Context, docs []Document) error
 	// PutClaims adds claims or replaces those with the same source and reference.
 	PutClaims(ctx context.Context, claims []Claim) error
-	// SetClaimStatus changes the status of claims and nothing else.
+	// SetClaimStatus changes the status of claims and nothing else. References that the source
+	// does not have are passed over.
 	SetClaimStatus(ctx context.Context, source string, refs []string, status Status) error
 	// PutRecords adds records or replaces those with the same id.
 	PutRecords(ctx context.Context, records []Record) error
@@ -140,7 +146,8 @@ type Tx interface {
 	PutHolds(ctx context.Context, holds []Hold) error
 	// DropHolds deletes open holds (a claim changed and the reason is gone); decided ones stay.
 	DropHolds(ctx context.Context, holds []Hold) error
-	// AddDecision appends a decision and gives its sequence number, from 1, without gaps reused.
+	// AddDecision appends a decision and gives its sequence number, from 1, without gaps reused;
+	// the Seq of d is ignored.
 	AddDecision(ctx context.Context, d Decision) (int64, error)
 	// PutCampaign adds a campaign or replaces what is known of it.
 	PutCampaign(ctx context.Context, c Campaign) error
@@ -165,7 +172,7 @@ type Source struct {
 	Cursor string
 	// Digest identifies the last state imported, zero when there is no such thing.
 	Digest Digest
-	// Claims counts its claims that are not gone; it is not stored.
+	// Claims counts its claims that are neither [Gone] nor [Dropped]; what is put here is ignored.
 	Claims   int
 	Imported time.Time
 }
@@ -260,6 +267,7 @@ type Hold struct {
 
 // Decision is what a named person decided; decisions are never changed, only followed by others.
 type Decision struct {
+	// Seq is given by [Tx].AddDecision.
 	Seq   int64
 	Time  time.Time
 	Actor string
@@ -284,7 +292,7 @@ type Campaign struct {
 	// References are URLs, Indicators domains, addresses and digests, one per entry.
 	References []string
 	Indicators []string
-	// Members counts its records; it is not stored.
+	// Members counts its records; what is put here is ignored.
 	Members int
 }
 
@@ -304,7 +312,7 @@ type Quarantined struct {
 	Source, Name string
 	Digest       Digest
 	Reason       string
-	// Data is its beginning, at most 64 KiB.
+	// Data is its beginning: engines keep the first [MaxSample] bytes.
 	Data []byte
 	Time time.Time
 }

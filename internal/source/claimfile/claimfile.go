@@ -19,7 +19,6 @@ import (
 	"iter"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/source"
@@ -90,7 +89,7 @@ func (w *walk) reject(name string, reason error) error {
 func (w *walk) dir(path string) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return unnamed(err)
+		return source.Unnamed(err)
 	}
 	defer root.Close()
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
@@ -99,9 +98,9 @@ func (w *walk) dir(path string) error {
 		}
 		if err != nil {
 			if name == "." {
-				return unnamed(err)
+				return source.Unnamed(err)
 			}
-			return w.reject(name, unnamed(err))
+			return w.reject(name, source.Unnamed(err))
 		}
 		if w.entries++; w.entries > maxEntries {
 			return fmt.Errorf("%w: more than %d", source.ErrTooManyEntries, maxEntries)
@@ -141,7 +140,7 @@ func (w *walk) entry(root *os.Root, name string, entry fs.DirEntry) error {
 	}
 	data, err := readFile(root, name)
 	if err != nil {
-		return w.reject(name, unnamed(err))
+		return w.reject(name, source.Unnamed(err))
 	}
 	if w.total += int64(len(data)); w.total > maxTotal {
 		return &bounded.LimitError{What: "the sum of all files", Limit: maxTotal}
@@ -153,29 +152,11 @@ func (w *walk) entry(root *os.Root, name string, entry fs.DirEntry) error {
 	return nil
 }
 
-// readFile reads a regular file. O_NONBLOCK: should it have become a pipe since
-// it was listed, opening must not wait for a writer.
 func readFile(root *os.Root, name string) ([]byte, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := source.OpenRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
 	return bounded.ReadAll(f, MaxFile, "claim file")
-}
-
-// unnamed takes the path out of an error that is about to be wrapped with it.
-func unnamed(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

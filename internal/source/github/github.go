@@ -127,11 +127,7 @@ var errStop = errors.New("stop")
 func readFile(ctx context.Context, path string, yield func(source.Document, error) bool) error {
 	f, err := os.Open(path)
 	if err != nil {
-		var p *os.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return err
+		return source.Unnamed(err)
 	}
 	defer f.Close()
 	data, err := bounded.ReadAll(f, maxFile, "file")

@@ -181,7 +181,7 @@ func sameRange(a, b *osv.Range) bool {
 // campaignOf is the campaign of an entry: its own, the document's, or the option's.
 func (p *parser) campaignOf(e *entry) string {
 	c := e.campaign
-	if !cleanText(c) || len(c) > 256 {
+	if !cleanText(c) || len(c) > maxCampaign {
 		p.note(e.unit, "a campaign with control characters or of more than 256 bytes: left out", false)
 		c = ""
 	}

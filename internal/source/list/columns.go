@@ -232,8 +232,8 @@ func isVersionsCell(s string) bool {
 	if set.all || !set.stated {
 		return len(s) > 1 || s == "*"
 	}
-	if len(set.exact) == 0 || !onlyOrders(set.bad) {
-		return len(set.bad) > 0 && onlyOrders(set.bad)
+	if len(set.exact) == 0 || !set.onlyUnordered() {
+		return len(set.bad) > 0 && set.onlyUnordered()
 	}
 	for _, v := range set.exact {
 		if !strongVersion(v) {

@@ -62,7 +62,7 @@ type record struct {
 	cells      []string
 	// unclosed says that a quote was never closed and taken as text.
 	unclosed bool
-	// over says that cells beyond maxCells were left out.
+	// over says that cells beyond maxColumns were left out.
 	over bool
 }
 
@@ -82,7 +82,7 @@ func readRecord(ls []string, at int, delimiter byte) record {
 	r := record{line: at, span: 1}
 	rest := ls[at]
 	for {
-		if len(r.cells) == maxCells {
+		if len(r.cells) == maxColumns {
 			r.over = true
 			return r
 		}

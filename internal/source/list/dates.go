@@ -26,13 +26,13 @@ const (
 	orderMixed // both: proves nothing
 )
 
-// orderOf looks for a date that can only be read one way.
+// with adds what a cell proves: a date that can only be read one way.
 func (o order) with(s string) order {
 	a, b, _, ok := slashed(s)
 	if !ok {
 		return o
 	}
-	seen := orderUnknown
+	var seen order
 	switch {
 	case a > 12 && b <= 12:
 		seen = dayFirst

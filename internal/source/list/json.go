@@ -268,7 +268,7 @@ func (j *jsonReader) document(top span) error {
 	var names []string
 	has := map[string]bool{}
 	members(top, func(name string, _ span) {
-		if len(names) < maxCells {
+		if len(names) < maxColumns {
 			names = append(names, name)
 			has[name] = true
 		}
@@ -315,8 +315,10 @@ func (j *jsonReader) object(s span, eco string, depth int) {
 		switch v.kind() {
 		case kindArray:
 			switch {
+			case firstKind(v) == kindObject && !isSection:
+				j.array(v, eco)
 			case firstKind(v) == kindObject:
-				j.array(v, pick(isSection, section, eco))
+				j.array(v, section)
 			case isSection && !allVersions(v):
 				j.array(v, section)
 			case wrappers[n] && !allVersions(v):
@@ -337,13 +339,6 @@ func (j *jsonReader) object(s span, eco string, depth int) {
 			j.named(name, v, eco)
 		}
 	})
-}
-
-func pick(first bool, a, b string) string {
-	if first {
-		return a
-	}
-	return b
 }
 
 // looksLikeVersions reports whether a member that is named like a description is a package after
@@ -442,7 +437,7 @@ func (j *jsonReader) describe(name string, v span) {
 	case "comment", "description":
 		p.details = clip(joinText(p.details, strings.ReplaceAll(text, "\x00", "")))
 	case "campaign":
-		if cleanText(text) && len(text) <= 256 {
+		if cleanText(text) && len(text) <= maxCampaign {
 			p.campaign = text
 		}
 	case "ecosystem":
@@ -506,7 +501,7 @@ func (j *jsonReader) row(u int, s span, name, eco string) {
 	put := func(column, text string) {
 		i, ok := t.columns[column]
 		if !ok {
-			if len(t.header) == maxCells {
+			if len(t.header) == maxColumns {
 				over = true
 				return
 			}

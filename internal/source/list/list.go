@@ -31,15 +31,16 @@ import (
 
 // Limits of what is read.
 const (
-	maxSize    = 64 << 20  // bytes of a list, packed and unpacked
-	maxEntries = 1_000_000 // lines of a list, entries of a JSON document
-	maxCells   = 256       // columns of a table
-	maxAll     = 8_000_000 // cells of all tables
-	maxDepth   = 64        // arrays and objects of JSON open at once
-	maxDetails = 4 << 10   // bytes of the free text of one claim
-	maxGroups  = 256       // claims about one package
-	maxURL     = 2048      // bytes of a reference
-	maxNote    = 200       // bytes of a note's text, by the contract of [source.Note]
+	maxSize     = 64 << 20  // bytes of a list, packed and unpacked
+	maxEntries  = 1_000_000 // lines of a list, entries of a JSON document
+	maxColumns  = 256       // columns of a table
+	maxCells    = 8_000_000 // cells of all tables
+	maxDepth    = 64        // arrays and objects of JSON open at once
+	maxDetails  = 4 << 10   // bytes of the free text of one claim
+	maxGroups   = 256       // claims about one package
+	maxCampaign = 256       // bytes of a campaign's name, as in package claim
+	maxURL      = 2048      // bytes of a reference
+	maxNote     = 200       // bytes of a note's text, by the contract of [source.Note]
 )
 
 // Options say what a list does not say of itself. The zero value guesses everything.
@@ -161,14 +162,14 @@ func (l *List) read(ctx context.Context) (data []byte, err error) {
 		// A FIFO or a device would block the open itself.
 		info, err := os.Stat(l.path)
 		if err != nil {
-			return nil, bare(err)
+			return nil, source.Unnamed(err)
 		}
 		if !info.Mode().IsRegular() {
 			return nil, errors.New("not a regular file")
 		}
 		f, err := os.Open(l.path)
 		if err != nil {
-			return nil, bare(err)
+			return nil, source.Unnamed(err)
 		}
 		defer f.Close()
 		r = f
@@ -182,14 +183,6 @@ func (l *List) read(ctx context.Context) (data []byte, err error) {
 		return nil, err
 	}
 	return data, context.Cause(ctx)
-}
-
-// bare takes the path out of an error that is about to be wrapped with the list's name.
-func bare(err error) error {
-	if p, ok := errors.AsType[*os.PathError](err); ok {
-		return p.Err
-	}
-	return err
 }
 
 // Parse reads the claims of a list. The document is unpacked already (Fetch).

@@ -537,7 +537,7 @@ func TestLimits(t *testing.T) {
 	if _, _, err := read(t, "[\"a\""+strings.Repeat(",1", maxEntries)+"]", Options{}); !errors.Is(err, errTooMany) {
 		t.Errorf("too many entries: %v", err)
 	}
-	if _, _, err := read(t, strings.Repeat(strings.Repeat(",", 200)+"a\n", maxAll/200), Options{Delimiter: ','}); !errors.Is(err, errTooMany) {
+	if _, _, err := read(t, strings.Repeat(strings.Repeat(",", 200)+"a\n", maxCells/200), Options{Delimiter: ','}); !errors.Is(err, errTooMany) {
 		t.Errorf("too many cells: %v", err)
 	}
 	if _, err := decode(make([]byte, maxSize+1)); err == nil {

@@ -79,12 +79,8 @@ func (m Mapping) String() string {
 	if m.Ecosystem != "" {
 		fmt.Fprintf(&b, "ecosystem of what names none: %s (%s)\n", printable.Line(m.Ecosystem), printable.Line(m.Why))
 	}
-	units := "lines"
-	if m.Unit == "entry" {
-		units = "entries"
-	}
 	fmt.Fprintf(&b, "%s: %d = %d header + %d blank + %d comment + %d used + %d skipped\n",
-		units, m.Lines, m.Header, m.Blank, m.Comments, m.Used, m.Skipped)
+		plural(m.Unit), m.Lines, m.Header, m.Blank, m.Comments, m.Used, m.Skipped)
 	fmt.Fprintf(&b, "packages: %d in %d claims; %d versions, %d ranges, %d with every version, %d without a version\n",
 		m.Packages, m.Claims, m.Versions, m.Ranges, m.All, m.Open)
 	fmt.Fprintf(&b, "notes: %d\n", m.Notes)

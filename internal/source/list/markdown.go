@@ -193,7 +193,7 @@ func (p *parser) markdownTable(ls []string, at int) int {
 		r := row{unit: u, eco: p.section}
 		var links []string
 		for _, c := range markdownCells(ls[i], len(t.header)) {
-			if len(r.cells) == maxCells {
+			if len(r.cells) == maxColumns {
 				break
 			}
 			r.cells = append(r.cells, c.text)

@@ -116,7 +116,7 @@ func pageOf(s string) (eco, name, version string, ok bool) {
 // nameRule is what a name of an ecosystem may look like.
 type nameRule struct {
 	limit int // bytes
-	// part reports whether a character may be in a part of the name, besides ASCII letters and digits.
+	// extra are the characters that a name may have besides ASCII letters and digits.
 	extra string
 	// letters allows the letters of every alphabet.
 	letters bool
@@ -130,7 +130,7 @@ type nameRule struct {
 //   - npm: https://docs.npmjs.com/cli/configuring-npm/package-json#name
 //   - PyPI: https://packaging.python.org/specifications/name-normalization/
 //   - RubyGems: https://guides.rubygems.org/name-your-gem/ and Gem::Specification::VALID_NAME_PATTERN
-//   - NuGet: https://learn.microsoft.com/nuget/reference/nuspec#id
+//   - NuGet: https://learn.microsoft.com/en-us/nuget/reference/nuspec#id
 //   - crates.io: https://doc.rust-lang.org/cargo/reference/manifest.html#the-name-field
 //   - Maven: https://maven.apache.org/guides/mini/guide-naming-conventions.html
 //   - Packagist: https://getcomposer.org/doc/04-schema.md#name

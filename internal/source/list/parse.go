@@ -158,7 +158,7 @@ func (p *parser) plain(i int, text string, blank bool) {
 // spend counts the cells of a row.
 func (p *parser) spend(n int) {
 	p.cells += n
-	p.over = p.over || p.cells > maxAll
+	p.over = p.over || p.cells > maxCells
 }
 
 func (p *parser) note(u int, reason string, skipped bool) {
@@ -254,7 +254,7 @@ func (p *parser) table(t *table) {
 		}
 	}
 	for i, m := range c.meanings {
-		if len(p.m.Columns) == maxCells {
+		if len(p.m.Columns) == maxColumns {
 			break
 		}
 		col := Column{Line: t.line, Number: i + 1, Meaning: string(m), Why: c.why[i]}
@@ -277,12 +277,12 @@ func (p *parser) table(t *table) {
 	}
 	p.entries = slices.Grow(p.entries, len(t.rows))
 	for i := range t.rows {
-		p.row(t, &c, &t.rows[i], dates)
+		p.row(&c, &t.rows[i], dates)
 	}
 }
 
 // row adds what one row of a table names.
-func (p *parser) row(t *table, c *columnMap, r *row, dates order) {
+func (p *parser) row(c *columnMap, r *row, dates order) {
 	e := entry{unit: r.unit, refs: r.links}
 	var namespace, ecoCell, name string
 	more := false

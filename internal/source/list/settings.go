@@ -51,7 +51,7 @@ func (o *Options) settings(name string) (settings, error) {
 	if o.Reference != "" && !webURL(o.Reference) {
 		return s, fmt.Errorf("reference %.80q is not an http or https URL", o.Reference)
 	}
-	if !cleanText(o.Campaign) || len(o.Campaign) > 256 {
+	if !cleanText(o.Campaign) || len(o.Campaign) > maxCampaign {
 		return s, errors.New("campaign: want at most 256 bytes of text on one line")
 	}
 	if o.Columns == "" {
@@ -66,8 +66,8 @@ func (o *Options) settings(name string) (settings, error) {
 		}
 		ov := override{meaning: m, header: normalise(column)}
 		if n, err := strconv.Atoi(column); err == nil {
-			if n < 1 || n > maxCells {
-				return s, fmt.Errorf("columns: %.80q: numbers go from 1 to %d", part, maxCells)
+			if n < 1 || n > maxColumns {
+				return s, fmt.Errorf("columns: %.80q: numbers go from 1 to %d", part, maxColumns)
 			}
 			ov.number = n
 		}

@@ -113,7 +113,7 @@ func parseSpec(s string) (out spec, whole bool, reason string) {
 	trimmed = strings.TrimSpace(trimmed)
 	set := parseVersions([]string{trimmed}, "")
 	// Without an ecosystem ranges cannot be read yet: only what is no version at all counts.
-	whole = trimmed != "" && onlyOrders(set.bad)
+	whole = trimmed != "" && set.onlyUnordered()
 	if !whole && (sep == "" || sep == ":" || len(set.exact) == 0 && strings.ContainsFunc(trimmed, unicode.IsSpace)) {
 		return out, false, "not a package with versions"
 	}
@@ -122,16 +122,6 @@ func parseSpec(s string) (out spec, whole bool, reason string) {
 	}
 	out.versions = []string{trimmed}
 	return named(out, whole)
-}
-
-// onlyOrders reports whether all that is bad is ranges that want an order.
-func onlyOrders(bad []string) bool {
-	for _, b := range bad {
-		if !strings.HasSuffix(b, "(no order of versions is known)") {
-			return false
-		}
-	}
-	return true
 }
 
 // named checks that the name is one word.
@@ -165,7 +155,7 @@ func purlSpec(s string, out spec) (spec, bool, string) {
 	if rest == "" {
 		return out, true, ""
 	}
-	if set := parseVersions([]string{rest}, ""); !onlyOrders(set.bad) {
+	if set := parseVersions([]string{rest}, ""); !set.onlyUnordered() {
 		return out, false, "not a purl with versions"
 	}
 	out.versions = append(out.versions, rest)

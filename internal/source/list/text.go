@@ -17,7 +17,7 @@ var (
 )
 
 // errTooMany is about a list beyond the limits of what is kept in memory.
-var errTooMany = fmt.Errorf("more than %d lines or entries, or %d cells", maxEntries, maxAll)
+var errTooMany = fmt.Errorf("more than %d lines or entries, or %d cells", maxEntries, maxCells)
 
 // format is a way to write a list.
 type format string

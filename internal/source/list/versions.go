@@ -18,7 +18,12 @@ type versionSet struct {
 	stated bool
 	// bad are the parts that were not understood, doubts those that were, with a doubt.
 	bad, doubts []string
+	// unordered counts those of bad that are ranges of an ecosystem whose order nobody knows here.
+	unordered int
 }
+
+// onlyUnordered reports whether nothing but the order of versions was missing.
+func (s *versionSet) onlyUnordered() bool { return s.unordered == len(s.bad) }
 
 // Words for a whole cell, in lower case.
 var (
@@ -293,6 +298,7 @@ func (p *versionParser) add(lo, fixed, last string) {
 	switch {
 	case p.e == nil:
 		p.set.bad = append(p.set.bad, shown+" (no order of versions is known)")
+		p.set.unordered++
 		return
 	case lo != "0" && !p.e.ValidVersion(lo), hi != "" && !p.e.ValidVersion(hi):
 		p.set.bad = append(p.set.bad, shown)

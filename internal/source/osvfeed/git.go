@@ -22,14 +22,10 @@ import (
 	"github.com/rapsheet/rapsheet/internal/source"
 )
 
-// Limits of what is read from git, where [source.Limits] says nothing.
+// Limits in bytes of what is read from git besides [source.Limits].
 const (
-	defaultEntries = 2_000_000
-	defaultEntry   = 8 << 20
-	defaultTotal   = 8 << 30
-	defaultDepth   = 128
-	maxGitName     = 1024
-	maxGitMessage  = 4 << 10
+	maxGitName    = 1024
+	maxGitMessage = 4 << 10
 )
 
 // isBare reports whether dir is a git repository without a work tree
@@ -73,7 +69,7 @@ func readRevision(ctx context.Context, dir, rev string, lim source.Limits, yield
 	if err != nil {
 		return err
 	}
-	w := &walk{lim: lim, yield: yield}
+	w := &walk{lim: lim.WithDefaults(), yield: yield}
 	if w.objects, err = repo.catFile(ctx); err != nil {
 		return err
 	}
@@ -251,13 +247,6 @@ type walk struct {
 	total     int64
 }
 
-func limit[N int | int64](n, byDefault N) N {
-	if n <= 0 {
-		return byDefault
-	}
-	return n
-}
-
 func (w *walk) reject(name string, reason error) error {
 	if len(name) > maxGitName {
 		name = name[:maxGitName] + "…"
@@ -279,8 +268,8 @@ func (w *walk) entries(r *bufio.Reader) error {
 			return fmt.Errorf("ls-tree: %w", err)
 		}
 		w.seen++
-		if most := limit(w.lim.Entries, defaultEntries); w.seen > most {
-			return fmt.Errorf("%w: more than %d", source.ErrTooManyEntries, most)
+		if w.seen > w.lim.Entries {
+			return fmt.Errorf("%w: more than %d", source.ErrTooManyEntries, w.lim.Entries)
 		}
 		about, name, _ := strings.Cut(line, "\t")
 		fields := strings.Fields(about)
@@ -325,7 +314,7 @@ func (w *walk) entry(mode, id, size, name string) error {
 	if !strings.EqualFold(path.Ext(name), ".json") {
 		return nil
 	}
-	if err := checkName(name, limit(w.lim.Depth, defaultDepth)); err != nil {
+	if err := checkName(name, w.lim.Depth); err != nil {
 		return w.reject(name, err)
 	}
 	n, err := strconv.ParseInt(size, 10, 64)
@@ -333,14 +322,13 @@ func (w *walk) entry(mode, id, size, name string) error {
 		// A repository with holes is like an archive with one: what else is wrong nobody knows.
 		return fmt.Errorf("object %s of %s is missing or damaged", id, printable.Cut(name, 200))
 	}
-	most := limit(w.lim.Entry, int64(defaultEntry))
-	if n > most {
-		return w.reject(name, &bounded.LimitError{What: "document", Limit: most})
+	if n > w.lim.Entry {
+		return w.reject(name, &bounded.LimitError{What: "document", Limit: w.lim.Entry})
 	}
-	if w.total += n; w.total > limit(w.lim.Total, int64(defaultTotal)) {
-		return &bounded.LimitError{What: "the sum of all documents", Limit: limit(w.lim.Total, int64(defaultTotal))}
+	if w.total += n; w.total > w.lim.Total {
+		return &bounded.LimitError{What: "the sum of all documents", Limit: w.lim.Total}
 	}
-	data, err := w.objects.blob(id, most)
+	data, err := w.objects.blob(id, w.lim.Entry)
 	if err != nil {
 		return err
 	}

@@ -92,16 +92,19 @@ func Start(t testing.TB) string {
 		shared.server = s
 	}
 	shared.users++
-	t.Cleanup(release)
+	t.Cleanup(func() { release(t) })
 	return shared.server.Database(t)
 }
 
-func release() {
+func release(t testing.TB) {
+	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
 	shared.users--
 	if shared.users == 0 && !shared.kept {
-		shared.server.stop()
+		if err := shared.server.stop(); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
 		shared.server = nil
 	}
 }
@@ -178,8 +181,18 @@ func (s *Server) Kill(t testing.TB) {
 // Restart starts a server that was killed; it returns when recovery has ended.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	if err := s.launch(); err != nil {
-		t.Fatalf("pgtest: restart: %v", err)
+	deadline := time.Now().Add(startLimit)
+	for {
+		err := s.launch()
+		if err == nil {
+			return
+		}
+		// A killed process of the old server is gone only a moment later, on a busy machine, and
+		// the new one refuses to share its memory.
+		if !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Now().After(deadline) {
+			t.Fatalf("pgtest: restart: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -363,7 +376,7 @@ func (s *Server) launch() error {
 	}
 	s.run = run
 	if err := s.await(); err != nil {
-		run.kill()
+		err = errors.Join(err, run.kill())
 		out, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("postgres does not answer: %w\n%s", err, tail(out))
 	}
@@ -417,7 +430,7 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait()
+			_ = cmd.Wait() // that it ended matters, not how: most are killed
 			close(p.done)
 		}
 	}()
@@ -464,7 +477,10 @@ func (p *process) kill() error {
 	<-p.done
 	for _, pid := range kids {
 		if kid, err := os.FindProcess(pid); err == nil {
-			kid.Kill()
+			err := kid.Kill()
+			if err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
 		}
 	}
 	return nil

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/rapsheet/rapsheet/internal/store"
 )
 
@@ -106,21 +104,6 @@ func FuzzParse(f *testing.F) {
 		}
 		if _, has := u.User.Password(); has || u.Query().Has("password") {
 			t.Errorf("%q is shown as %q", dsn, u)
-		}
-	})
-}
-
-func FuzzHasNUL(f *testing.F) {
-	for _, s := range []string{"", "a", "\x00", "a\x00", `\u0000`, `\` + "\x00", `\\u0000`, `u0000`, `\u00000`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		doc, err := jsontext.AppendQuote([]byte(`{"a":`), s)
-		if err != nil {
-			return
-		}
-		if got, want := hasNUL(append(doc, '}')), strings.Contains(s, "\x00"); got != want {
-			t.Errorf("%q as %s: %v, want %v", s, doc, got, want)
 		}
 	})
 }

@@ -104,7 +104,7 @@ func one(ctx context.Context, t pgx.Tx, what, sql string, args []any, dest ...an
 }
 
 func (r *reader) Setting(ctx context.Context, name string) (string, error) {
-	if err := checkText("setting", name); err != nil {
+	if err := store.CheckText("setting", name); err != nil {
 		return "", err
 	}
 	var value string
@@ -118,13 +118,13 @@ func (r *reader) Sources(ctx context.Context) ([]store.Source, error) {
 	}, `
 		SELECT s.name, s.kind, s.complete, s.cursor, s.digest, s.imported, coalesce(c.n, 0)
 		FROM sources s
-		LEFT JOIN (SELECT source, count(*) AS n FROM claims WHERE status <> $1 GROUP BY source) c ON c.source = s.name
-		ORDER BY s.name`, int16(store.Gone))
+		LEFT JOIN (SELECT source, count(*) AS n FROM claims WHERE status NOT IN ($1, $2) GROUP BY source) c ON c.source = s.name
+		ORDER BY s.name`, int16(store.Gone), int16(store.Dropped))
 }
 
 func (r *reader) Document(ctx context.Context, source string, d store.Digest) (store.Document, bool, error) {
 	doc := store.Document{Source: source, Digest: d}
-	if err := checkText("source", source); err != nil {
+	if err := store.CheckText("source", source); err != nil {
 		return store.Document{}, false, err
 	}
 	ok, err := one(ctx, r.t, "document",
@@ -137,7 +137,7 @@ func (r *reader) Document(ctx context.Context, source string, d store.Digest) (s
 }
 
 func (r *reader) Stamps(ctx context.Context, source string) iter.Seq2[store.Stamp, error] {
-	if err := checkText("source", source); err != nil {
+	if err := store.CheckText("source", source); err != nil {
 		return failed[store.Stamp](err)
 	}
 	return stream(ctx, r.t, "claims", func(rows pgx.Rows, s *store.Stamp) error {
@@ -196,7 +196,7 @@ func (r *reader) RecordsOf(ctx context.Context, keys []rapsheet.Key) ([]store.Re
 }
 
 func (r *reader) RecordsByID(ctx context.Context, ids []string) ([]store.Record, error) {
-	if err := checkText("id", ids...); err != nil {
+	if err := store.CheckText("id", ids...); err != nil {
 		return nil, err
 	}
 	distinct := slices.Compact(slices.Sorted(slices.Values(ids)))
@@ -279,7 +279,7 @@ func (r *reader) Campaigns(ctx context.Context) ([]store.Campaign, error) {
 }
 
 func (r *reader) Members(ctx context.Context, campaign string) iter.Seq2[store.Record, error] {
-	if err := checkText("campaign", campaign); err != nil {
+	if err := store.CheckText("campaign", campaign); err != nil {
 		return failed[store.Record](err)
 	}
 	// The second condition on campaign lets the index be used, which has no records without one.
@@ -296,7 +296,7 @@ func (r *reader) Inputs(ctx context.Context) ([]store.Input, error) {
 
 func (r *reader) Input(ctx context.Context, kind, name string) (store.Input, bool, error) {
 	in := store.Input{Kind: kind, Name: name}
-	if err := checkText("input", kind, name); err != nil {
+	if err := store.CheckText("input", kind, name); err != nil {
 		return store.Input{}, false, err
 	}
 	ok, err := one(ctx, r.t, "input", `SELECT data, added FROM inputs WHERE kind = $1 AND name = $2`,

@@ -18,8 +18,6 @@ import (
 const (
 	maxRows  = 1000
 	maxBytes = 1 << 20
-	// maxSample is what store.Quarantined keeps of its data.
-	maxSample = 64 << 10
 )
 
 // tx reads and writes in a transaction.
@@ -59,7 +57,7 @@ func batch[T any](rows []*T, add func(*T) (int, error), flush func() error) erro
 }
 
 func (t *tx) SetSetting(ctx context.Context, name, value string) error {
-	if err := checkText("setting", name, value); err != nil {
+	if err := store.CheckText("setting", name, value); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "setting", `
@@ -69,7 +67,7 @@ func (t *tx) SetSetting(ctx context.Context, name, value string) error {
 }
 
 func (t *tx) PutSource(ctx context.Context, s store.Source) error {
-	if err := checkText("source", s.Name, s.Kind, s.Cursor); err != nil {
+	if err := store.CheckText("source", s.Name, s.Kind, s.Cursor); err != nil {
 		return err
 	}
 	if err := checkTime("source", s.Imported); err != nil {
@@ -97,7 +95,7 @@ func (t *tx) PutDocuments(ctx context.Context, docs []store.Document) error {
 	var digest, data [][]byte
 	var received []time.Time
 	return batch(rows, func(d *store.Document) (int, error) {
-		if err := checkText("document", d.Source, d.Name); err != nil {
+		if err := store.CheckText("document", d.Source, d.Name); err != nil {
 			return 0, err
 		}
 		if err := checkTime("document", d.Received); err != nil {
@@ -126,13 +124,13 @@ func (t *tx) PutClaims(ctx context.Context, claims []store.Claim) error {
 	var status []int16
 	var seen []time.Time
 	return batch(rows, func(c *store.Claim) (int, error) {
-		if err := checkText("claim", c.Source, c.Ref, c.Key.Ecosystem, c.Key.Name); err != nil {
+		if err := store.CheckText("claim", c.Source, c.Ref, c.Key.Ecosystem, c.Key.Name); err != nil {
 			return 0, err
 		}
 		if err := checkTime("claim", c.Seen); err != nil {
 			return 0, err
 		}
-		b, err := statement(&c.Claim)
+		b, err := store.Statement(&c.Claim)
 		if err != nil {
 			return 0, err
 		}
@@ -158,14 +156,14 @@ func (t *tx) PutClaims(ctx context.Context, claims []store.Claim) error {
 }
 
 func (t *tx) SetClaimStatus(ctx context.Context, source string, refs []string, status store.Status) error {
-	if err := checkText("source", source); err != nil {
+	if err := store.CheckText("source", source); err != nil {
 		return err
 	}
 	rows := sorted(refs, func(a, b *string) int { return cmp.Compare(*a, *b) })
 	var ref []string
 	return batch(rows, func(r *string) (int, error) {
 		ref = append(ref, *r)
-		return len(*r), checkText("reference", *r)
+		return len(*r), store.CheckText("reference", *r)
 	}, func() error {
 		_, err := t.exec(ctx, "status of claims", `
 			UPDATE claims c SET status = $2
@@ -183,7 +181,7 @@ func (t *tx) PutRecords(ctx context.Context, records []store.Record) error {
 	var published, modified []time.Time
 	var json [][]byte
 	return batch(rows, func(r *store.Record) (int, error) {
-		if err := checkText("record", r.ID, r.Key.Ecosystem, r.Key.Name, r.Campaign); err != nil {
+		if err := store.CheckText("record", r.ID, r.Key.Ecosystem, r.Key.Name, r.Campaign); err != nil {
 			return 0, err
 		}
 		if err := checkTime("record", r.Published, r.Modified); err != nil {
@@ -220,7 +218,7 @@ func (t *tx) PutHolds(ctx context.Context, holds []store.Hold) error {
 	var state []int16
 	var decision []int64
 	return batch(rows, func(h *store.Hold) (int, error) {
-		if err := checkText("hold", h.Source, h.Ref, h.Guard, h.Key.Ecosystem, h.Key.Name, h.Reason); err != nil {
+		if err := store.CheckText("hold", h.Source, h.Ref, h.Guard, h.Key.Ecosystem, h.Key.Name, h.Reason); err != nil {
 			return 0, err
 		}
 		if err := checkTime("hold", h.Raised); err != nil {
@@ -251,7 +249,7 @@ func (t *tx) DropHolds(ctx context.Context, holds []store.Hold) error {
 	var source, ref, guard []string
 	return batch(rows, func(h *store.Hold) (int, error) {
 		source, ref, guard = append(source, h.Source), append(ref, h.Ref), append(guard, h.Guard)
-		return len(h.Ref), checkText("hold", h.Source, h.Ref, h.Guard)
+		return len(h.Ref), store.CheckText("hold", h.Source, h.Ref, h.Guard)
 	}, func() error {
 		_, err := t.exec(ctx, "holds", `
 			DELETE FROM holds h USING unnest($1::text[], $2::text[], $3::text[]) AS k (source, ref, guard)
@@ -263,7 +261,7 @@ func (t *tx) DropHolds(ctx context.Context, holds []store.Hold) error {
 }
 
 func (t *tx) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
-	err := checkText("decision", d.Actor, d.Kind, d.Key.Ecosystem, d.Key.Name, d.ID, d.Source, d.Ref, d.Reason)
+	err := store.CheckText("decision", d.Actor, d.Kind, d.Key.Ecosystem, d.Key.Name, d.ID, d.Source, d.Ref, d.Reason)
 	if err != nil {
 		return 0, err
 	}
@@ -288,7 +286,7 @@ func (t *tx) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
 }
 
 func (t *tx) PutCampaign(ctx context.Context, c store.Campaign) error {
-	if err := checkText("campaign", c.Name, c.Summary); err != nil {
+	if err := store.CheckText("campaign", c.Name, c.Summary); err != nil {
 		return err
 	}
 	if err := checkTime("campaign", c.Started, c.Ended); err != nil {
@@ -311,7 +309,7 @@ func (t *tx) PutCampaign(ctx context.Context, c store.Campaign) error {
 }
 
 func (t *tx) PutInput(ctx context.Context, in store.Input) error {
-	if err := checkText("input", in.Kind, in.Name); err != nil {
+	if err := store.CheckText("input", in.Kind, in.Name); err != nil {
 		return err
 	}
 	if err := checkTime("input", in.Added); err != nil {
@@ -332,13 +330,13 @@ func (t *tx) AddQuarantine(ctx context.Context, entries []store.Quarantined) err
 	var nameKey, digest, data [][]byte
 	var at []time.Time
 	return batch(rows, func(q *store.Quarantined) (int, error) {
-		if err := checkText("quarantined document", q.Source, q.Name, q.Reason); err != nil {
+		if err := store.CheckText("quarantined document", q.Source, q.Name, q.Reason); err != nil {
 			return 0, err
 		}
 		if err := checkTime("quarantined document", q.Time); err != nil {
 			return 0, err
 		}
-		sample := blob(q.Data[:min(len(q.Data), maxSample)])
+		sample := blob(q.Data[:min(len(q.Data), store.MaxSample)])
 		key := sha256.Sum256([]byte(q.Name))
 		source, name, reason = append(source, q.Source), append(name, q.Name), append(reason, q.Reason)
 		nameKey, digest, data = append(nameKey, key[:]), append(digest, q.Digest[:]), append(data, sample)
@@ -376,7 +374,7 @@ func (t *tx) AddRelease(ctx context.Context, r store.Release) error {
 }
 
 func (t *tx) AddAudit(ctx context.Context, e store.AuditEntry) error {
-	if err := checkText("audit entry", e.Actor, e.Action, e.Detail); err != nil {
+	if err := store.CheckText("audit entry", e.Actor, e.Action, e.Detail); err != nil {
 		return err
 	}
 	if err := checkTime("audit entry", e.Time); err != nil {

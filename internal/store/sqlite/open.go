@@ -23,7 +23,7 @@ import (
 )
 
 // applicationID marks the file as ours, "RapS" in its header
-// (https://www.sqlite.org/fileformat2.html#application_id).
+// (https://www.sqlite.org/pragma.html#pragma_application_id).
 const applicationID = 0x52617053
 
 // minVersion is the first SQLite that can be trusted with a WAL: before 3.51.3, two connections
@@ -235,7 +235,7 @@ func mark(ctx context.Context, conn *sql.Conn) (bool, error) {
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return false, err
 	}
-	defer end(ctx, conn, "ROLLBACK")
+	defer rollback(ctx, conn)
 	// Again under the lock: another process may have marked it and begun to fill it.
 	id, tables, err := header(ctx, conn)
 	if err != nil || id == applicationID {

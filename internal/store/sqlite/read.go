@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,7 +36,7 @@ const (
 // described at [byKey].
 const (
 	allSources = `SELECT name, kind, complete, cursor, digest, imported,
-		(SELECT count(*) FROM claims WHERE source = s.name) - (SELECT count(*) FROM claims WHERE source = s.name AND status = 4)
+		(SELECT count(*) FROM claims WHERE source = s.name) - (SELECT count(*) FROM claims WHERE source = s.name AND status IN (4, 5))
 		FROM sources AS s ORDER BY name`
 	stampsOf = "SELECT ref, ecosystem, name, document, digest, status FROM claims WHERE source = ? ORDER BY ref"
 	claimsOf = `SELECT c.source, c.ref, c.ecosystem, c.name, c.status, c.seen, c.document, c.digest, c.statement
@@ -130,13 +129,9 @@ func one[V any](seq iter.Seq2[V, error]) (v V, ok bool, err error) {
 // JSON array of names; CROSS JOIN in it keeps SQLite from turning the look-ups into a
 // scan (https://www.sqlite.org/lang_select.html#crossjoin).
 func byKey[V any](ctx context.Context, r *reader, what string, scan func(*sql.Rows) (V, error), query string, keys []rapsheet.Key) ([]V, error) {
-	keys = slices.Clone(keys)
-	slices.SortFunc(keys, compareKeys)
-	keys = slices.Compact(keys)
-	for _, k := range keys {
-		if err := text(what, k.Ecosystem, k.Name); err != nil {
-			return nil, err
-		}
+	keys, err := store.DistinctKeys(keys)
+	if err != nil {
+		return nil, err
 	}
 	var all []V
 	for len(keys) > 0 {
@@ -144,12 +139,11 @@ func byKey[V any](ctx context.Context, r *reader, what string, scan func(*sql.Ro
 		for n < len(keys) && n < lookups && keys[n].Ecosystem == keys[0].Ecosystem {
 			n++
 		}
-		names := []byte{'['}
+		names := make([]string, n)
 		for i, k := range keys[:n] {
-			names = appendString(names, i, k.Name)
+			names[i] = k.Name
 		}
-		var err error
-		if all, err = list(all, rows(ctx, r, what, scan, query, keys[0].Ecosystem, string(append(names, ']')))); err != nil {
+		if all, err = list(all, rows(ctx, r, what, scan, query, keys[0].Ecosystem, array(names))); err != nil {
 			return nil, err
 		}
 		keys = keys[n:]
@@ -157,27 +151,16 @@ func byKey[V any](ctx context.Context, r *reader, what string, scan func(*sql.Ro
 	return all, nil
 }
 
-// appendString appends the i-th string of a JSON array; s is UTF-8, so that it cannot fail.
-func appendString(b []byte, i int, s string) []byte {
-	if i > 0 {
-		b = append(b, ',')
-	}
-	b, _ = jsontext.AppendQuote(b, s)
-	return b
-}
-
-func compareKeys(a, b rapsheet.Key) int {
-	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
-}
-
-// text gives ErrText when one of the strings cannot be stored.
-func text(what string, strs ...string) error {
-	for _, s := range strs {
-		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-			return fmt.Errorf("%s: %.80q: %w", what, s, store.ErrText)
+// array is strings as a JSON array. They are UTF-8, so that it cannot fail.
+func array(strs []string) string {
+	b := []byte{'['}
+	for i, s := range strs {
+		if i > 0 {
+			b = append(b, ',')
 		}
+		b, _ = jsontext.AppendQuote(b, s)
 	}
-	return nil
+	return string(append(b, ']'))
 }
 
 // moment and micros are the two ways between a time and its column. Unix time has room
@@ -230,7 +213,7 @@ func (l listInto) Scan(v any) error {
 }
 
 func (r *reader) Setting(ctx context.Context, name string) (string, error) {
-	if err := text("setting", name); err != nil {
+	if err := store.CheckText("setting", name); err != nil {
 		return "", err
 	}
 	v, _, err := one(rows(ctx, r, "read setting from", func(rs *sql.Rows) (v string, err error) {
@@ -246,7 +229,7 @@ func (r *reader) Sources(ctx context.Context) ([]store.Source, error) {
 }
 
 func (r *reader) Document(ctx context.Context, source string, digest store.Digest) (store.Document, bool, error) {
-	if err := text("document", source); err != nil {
+	if err := store.CheckText("document", source); err != nil {
 		return store.Document{}, false, err
 	}
 	return one(rows(ctx, r, "read document from", func(rs *sql.Rows) (store.Document, error) {
@@ -256,7 +239,7 @@ func (r *reader) Document(ctx context.Context, source string, digest store.Diges
 }
 
 func (r *reader) Stamps(ctx context.Context, source string) iter.Seq2[store.Stamp, error] {
-	if err := text("stamps", source); err != nil {
+	if err := store.CheckText("stamps", source); err != nil {
 		return refused[store.Stamp](err)
 	}
 	return rows(ctx, r, "read claims from", func(rs *sql.Rows) (s store.Stamp, err error) {
@@ -273,7 +256,7 @@ func (r *reader) Claims(ctx context.Context, keys []rapsheet.Key) ([]store.Claim
 		return c, c.Unmarshal(raw)
 	}, claimsOf, keys)
 	slices.SortFunc(claims, func(a, b store.Claim) int {
-		return cmp.Or(compareKeys(a.Key, b.Key), strings.Compare(a.Source, b.Source), strings.Compare(a.Ref, b.Ref))
+		return cmp.Or(store.CompareKeys(a.Key, b.Key), strings.Compare(a.Source, b.Source), strings.Compare(a.Ref, b.Ref))
 	})
 	return claims, err
 }
@@ -289,7 +272,7 @@ func (r *reader) Records(ctx context.Context) iter.Seq2[store.Record, error] {
 func (r *reader) RecordsOf(ctx context.Context, keys []rapsheet.Key) ([]store.Record, error) {
 	records, err := byKey(ctx, r, "read records from", scanRecord, recordsOf, keys)
 	slices.SortFunc(records, func(a, b store.Record) int {
-		return cmp.Or(compareKeys(a.Key, b.Key), strings.Compare(a.ID, b.ID))
+		return cmp.Or(store.CompareKeys(a.Key, b.Key), strings.Compare(a.ID, b.ID))
 	})
 	return records, err
 }
@@ -298,17 +281,13 @@ func (r *reader) RecordsByID(ctx context.Context, ids []string) ([]store.Record,
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	if err := text("record id", ids...); err != nil {
+	if err := store.CheckText("record id", ids...); err != nil {
 		return nil, err
 	}
 	var all []store.Record
 	for chunk := range slices.Chunk(ids, lookups) {
-		array := []byte{'['}
-		for i, id := range chunk {
-			array = appendString(array, i, id)
-		}
 		var err error
-		if all, err = list(all, rows(ctx, r, "read records from", scanRecord, recordsByID, string(append(array, ']')))); err != nil {
+		if all, err = list(all, rows(ctx, r, "read records from", scanRecord, recordsByID, array(chunk))); err != nil {
 			return nil, err
 		}
 	}
@@ -345,7 +324,7 @@ func (r *reader) Holds(ctx context.Context, state store.HoldState) ([]store.Hold
 func (r *reader) HoldsOf(ctx context.Context, keys []rapsheet.Key) ([]store.Hold, error) {
 	holds, err := byKey(ctx, r, "read holds from", scanHold, holdsOf, keys)
 	slices.SortFunc(holds, func(a, b store.Hold) int {
-		return cmp.Or(compareKeys(a.Key, b.Key), strings.Compare(a.Source, b.Source), strings.Compare(a.Ref, b.Ref), strings.Compare(a.Guard, b.Guard))
+		return cmp.Or(store.CompareKeys(a.Key, b.Key), strings.Compare(a.Source, b.Source), strings.Compare(a.Ref, b.Ref), strings.Compare(a.Guard, b.Guard))
 	})
 	return holds, err
 }
@@ -365,7 +344,7 @@ func (r *reader) Campaigns(ctx context.Context) ([]store.Campaign, error) {
 }
 
 func (r *reader) Members(ctx context.Context, campaign string) iter.Seq2[store.Record, error] {
-	if err := text("campaign", campaign); err != nil {
+	if err := store.CheckText("campaign", campaign); err != nil {
 		return refused[store.Record](err)
 	}
 	return rows(ctx, r, "read records from", scanRecord, membersOf, campaign)
@@ -378,7 +357,7 @@ func (r *reader) Inputs(ctx context.Context) ([]store.Input, error) {
 }
 
 func (r *reader) Input(ctx context.Context, kind, name string) (store.Input, bool, error) {
-	if err := text("input", kind, name); err != nil {
+	if err := store.CheckText("input", kind, name); err != nil {
 		return store.Input{}, false, err
 	}
 	return one(rows(ctx, r, "read input from", func(rs *sql.Rows) (store.Input, error) {

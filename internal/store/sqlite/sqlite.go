@@ -96,7 +96,7 @@ func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return s.fail(ctx, "read", err)
 	}
-	defer end(ctx, conn, "ROLLBACK")
+	defer rollback(ctx, conn)
 	// BEGIN alone takes no snapshot, the first read does
 	// (https://www.sqlite.org/isolation.html).
 	var any bool
@@ -120,7 +120,7 @@ func (s *Store) Update(ctx context.Context, f func(store.Tx) error) error {
 	defer func() {
 		t.close()
 		if !committed {
-			end(ctx, conn, "ROLLBACK")
+			rollback(ctx, conn)
 		}
 	}()
 	if err := f(t); err != nil {
@@ -159,7 +159,7 @@ func (s *Store) begin(ctx context.Context) (*sql.Conn, error) {
 			return conn, nil
 		}
 		// The lock may have been taken in the moment in which the context ended.
-		end(ctx, conn, "ROLLBACK")
+		rollback(ctx, conn)
 		conn.Close()
 	}
 	if ctx.Err() == nil && (busy(err) || wait.Err() != nil) {
@@ -168,11 +168,11 @@ func (s *Store) begin(ctx context.Context) (*sql.Conn, error) {
 	return nil, s.fail(ctx, "update", err)
 }
 
-// end rolls back whatever is open. SQLite has done so itself after some errors
+// rollback undoes whatever is open. SQLite has done so itself after some errors
 // (https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction) and
-// then says that there is nothing to end. A connection that cannot end is not used again.
-func end(ctx context.Context, conn *sql.Conn, how string) {
-	_, err := conn.ExecContext(context.WithoutCancel(ctx), how)
+// then says that there is nothing to undo. A connection that fails otherwise is not used again.
+func rollback(ctx context.Context, conn *sql.Conn) {
+	_, err := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	if err == nil || code(err)&0xff == sqlite3.SQLITE_ERROR {
 		return
 	}

@@ -9,9 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/rapsheet/rapsheet/internal/store"
 )
 
@@ -21,13 +18,10 @@ type tx struct {
 	stmts map[string]*sql.Stmt
 }
 
-// perInsert is how many rows one INSERT takes: enough that the cost of a call disappears
-// (more gains nothing, see the benchmarks), few enough for SQLite's 32,766 parameters
+// perInsert is how many rows one INSERT takes. With 20, 50 or 200 BenchmarkStore/WorstDay costs the
+// same processor time within its noise; SQLite's limit is 32,766 parameters
 // (https://www.sqlite.org/limits.html#max_variable_number).
 const perInsert = 50
-
-// maxQuarantined is how much of an unreadable document is kept (store.Quarantined).
-const maxQuarantined = 64 << 10
 
 // close ends the prepared statements; the connection lives on.
 func (t *tx) close() {
@@ -104,20 +98,16 @@ func data(b []byte) []byte {
 	return b
 }
 
-// array is strings as JSON, after a look at each.
-func array(what string, strs []string) (string, error) {
-	if err := text(what, strs...); err != nil {
+// checkedArray is strings that nobody has checked yet as a JSON array.
+func checkedArray(what string, strs []string) (string, error) {
+	if err := store.CheckText(what, strs...); err != nil {
 		return "", err
 	}
-	b := []byte{'['}
-	for i, s := range strs {
-		b = appendString(b, i, s)
-	}
-	return string(append(b, ']')), nil
+	return array(strs), nil
 }
 
 func (t *tx) SetSetting(ctx context.Context, name, value string) error {
-	if err := text("setting", name, value); err != nil {
+	if err := store.CheckText("setting", name, value); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "write setting to", "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
@@ -125,7 +115,7 @@ func (t *tx) SetSetting(ctx context.Context, name, value string) error {
 }
 
 func (t *tx) PutSource(ctx context.Context, s store.Source) error {
-	if err := text("source", s.Name, s.Kind, s.Cursor); err != nil {
+	if err := store.CheckText("source", s.Name, s.Kind, s.Cursor); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "write source to", `INSERT INTO sources (name, kind, complete, cursor, digest, imported) VALUES (?, ?, ?, ?, ?, ?)
@@ -136,7 +126,7 @@ func (t *tx) PutSource(ctx context.Context, s store.Source) error {
 
 func (t *tx) PutDocuments(ctx context.Context, docs []store.Document) error {
 	for i := range docs {
-		if err := text("document", docs[i].Source, docs[i].Name); err != nil {
+		if err := store.CheckText("document", docs[i].Source, docs[i].Name); err != nil {
 			return err
 		}
 	}
@@ -154,45 +144,10 @@ func (t *tx) PutDocuments(ctx context.Context, docs []store.Document) error {
 	})
 }
 
-// statement is the claim as it is stored.
-func statement(c *store.Claim) ([]byte, error) {
-	b, err := c.Marshal()
-	if err != nil {
-		// Text is the reason when the same can be written without its rules.
-		if _, lax := json.Marshal(&c.Claim, jsontext.AllowInvalidUTF8(true)); lax == nil {
-			return nil, fmt.Errorf("%w: %w", err, store.ErrText)
-		}
-		return nil, err
-	}
-	if hasNUL(b) {
-		return nil, fmt.Errorf("claim %.80q: %w", c.Ref, store.ErrText)
-	}
-	return b, nil
-}
-
-// hasNUL reports whether a string in the JSON document b has a NUL, which JSON writes as \u0000;
-// behind an odd number of other backslashes this is a backslash and letters.
-func hasNUL(b []byte) bool {
-	for {
-		i := bytes.Index(b, []byte(`\u0000`))
-		if i < 0 {
-			return false
-		}
-		before := 0
-		for before < i && b[i-1-before] == '\\' {
-			before++
-		}
-		if before%2 == 0 {
-			return true
-		}
-		b = b[i+1:]
-	}
-}
-
 func (t *tx) PutClaims(ctx context.Context, claims []store.Claim) error {
 	for i := range claims {
 		c := &claims[i]
-		if err := text("claim", c.Source, c.Ref, c.Key.Ecosystem, c.Key.Name); err != nil {
+		if err := store.CheckText("claim", c.Source, c.Ref, c.Key.Ecosystem, c.Key.Name); err != nil {
 			return err
 		}
 	}
@@ -212,7 +167,7 @@ func (t *tx) PutClaims(ctx context.Context, claims []store.Claim) error {
 		statements := make([][]byte, len(chunk))
 		for i, at := range chunk {
 			var err error
-			if statements[i], err = statement(&claims[at]); err != nil {
+			if statements[i], err = store.Statement(&claims[at].Claim); err != nil {
 				return fmt.Errorf("write claims to %s: %w", t.s.Name(), err)
 			}
 		}
@@ -229,11 +184,11 @@ func (t *tx) PutClaims(ctx context.Context, claims []store.Claim) error {
 const setStatus = "UPDATE claims SET status = ? WHERE source = ? AND ref IN (SELECT value FROM json_each(?))"
 
 func (t *tx) SetClaimStatus(ctx context.Context, source string, refs []string, status store.Status) error {
-	if err := text("source", source); err != nil {
+	if err := store.CheckText("source", source); err != nil {
 		return err
 	}
 	for chunk := range slices.Chunk(refs, lookups) {
-		list, err := array("reference", chunk)
+		list, err := checkedArray("reference", chunk)
 		if err != nil {
 			return err
 		}
@@ -247,7 +202,7 @@ func (t *tx) SetClaimStatus(ctx context.Context, source string, refs []string, s
 func (t *tx) PutRecords(ctx context.Context, records []store.Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := text("record", r.ID, r.Key.Ecosystem, r.Key.Name, r.Campaign); err != nil {
+		if err := store.CheckText("record", r.ID, r.Key.Ecosystem, r.Key.Name, r.Campaign); err != nil {
 			return err
 		}
 	}
@@ -265,7 +220,7 @@ func (t *tx) PutRecords(ctx context.Context, records []store.Record) error {
 func (t *tx) PutHolds(ctx context.Context, holds []store.Hold) error {
 	for i := range holds {
 		h := &holds[i]
-		if err := text("hold", h.Source, h.Ref, h.Guard, h.Key.Ecosystem, h.Key.Name, h.Reason); err != nil {
+		if err := store.CheckText("hold", h.Source, h.Ref, h.Guard, h.Key.Ecosystem, h.Key.Name, h.Reason); err != nil {
 			return err
 		}
 	}
@@ -288,7 +243,7 @@ func (t *tx) PutHolds(ctx context.Context, holds []store.Hold) error {
 func (t *tx) DropHolds(ctx context.Context, holds []store.Hold) error {
 	for i := range holds {
 		h := &holds[i]
-		if err := text("hold", h.Source, h.Ref, h.Guard); err != nil {
+		if err := store.CheckText("hold", h.Source, h.Ref, h.Guard); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, "drop holds of", "DELETE FROM holds WHERE source = ? AND ref = ? AND guard = ? AND state = ?",
@@ -300,10 +255,10 @@ func (t *tx) DropHolds(ctx context.Context, holds []store.Hold) error {
 }
 
 func (t *tx) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
-	if err := text("decision", d.Actor, d.Kind, d.Key.Ecosystem, d.Key.Name, d.ID, d.Source, d.Ref, d.Reason); err != nil {
+	if err := store.CheckText("decision", d.Actor, d.Kind, d.Key.Ecosystem, d.Key.Name, d.ID, d.Source, d.Ref, d.Reason); err != nil {
 		return 0, err
 	}
-	versions, err := array("version", d.Versions)
+	versions, err := checkedArray("version", d.Versions)
 	if err != nil {
 		return 0, err
 	}
@@ -322,14 +277,14 @@ func (t *tx) AddDecision(ctx context.Context, d store.Decision) (int64, error) {
 }
 
 func (t *tx) PutCampaign(ctx context.Context, c store.Campaign) error {
-	if err := text("campaign", c.Name, c.Summary); err != nil {
+	if err := store.CheckText("campaign", c.Name, c.Summary); err != nil {
 		return err
 	}
-	references, err := array("reference", c.References)
+	references, err := checkedArray("reference", c.References)
 	if err != nil {
 		return err
 	}
-	indicators, err := array("indicator", c.Indicators)
+	indicators, err := checkedArray("indicator", c.Indicators)
 	if err != nil {
 		return err
 	}
@@ -341,7 +296,7 @@ func (t *tx) PutCampaign(ctx context.Context, c store.Campaign) error {
 }
 
 func (t *tx) PutInput(ctx context.Context, in store.Input) error {
-	if err := text("input", in.Kind, in.Name); err != nil {
+	if err := store.CheckText("input", in.Kind, in.Name); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "write input to", `INSERT INTO inputs (kind, name, added, data) VALUES (?, ?, ?, ?)
@@ -352,7 +307,7 @@ func (t *tx) PutInput(ctx context.Context, in store.Input) error {
 func (t *tx) AddQuarantine(ctx context.Context, entries []store.Quarantined) error {
 	for i := range entries {
 		q := &entries[i]
-		if err := text("quarantine", q.Source, q.Name, q.Reason); err != nil {
+		if err := store.CheckText("quarantine", q.Source, q.Name, q.Reason); err != nil {
 			return err
 		}
 	}
@@ -361,7 +316,7 @@ func (t *tx) AddQuarantine(ctx context.Context, entries []store.Quarantined) err
 		" ON CONFLICT (source, name, digest) DO UPDATE SET reason = excluded.reason, time = excluded.time, data = excluded.data", 6,
 	}.run(ctx, t, len(entries), func(args []any, i int) []any {
 		q := &entries[i]
-		return append(args, q.Source, q.Name, q.Digest[:], q.Reason, micros(q.Time), data(q.Data[:min(len(q.Data), maxQuarantined)]))
+		return append(args, q.Source, q.Name, q.Digest[:], q.Reason, micros(q.Time), data(q.Data[:min(len(q.Data), store.MaxSample)]))
 	})
 }
 
@@ -385,7 +340,7 @@ func (t *tx) AddRelease(ctx context.Context, r store.Release) error {
 }
 
 func (t *tx) AddAudit(ctx context.Context, e store.AuditEntry) error {
-	if err := text("audit entry", e.Actor, e.Action, e.Detail); err != nil {
+	if err := store.CheckText("audit entry", e.Actor, e.Action, e.Detail); err != nil {
 		return err
 	}
 	_, err := t.exec(ctx, "write audit log of", "INSERT INTO audit (time, actor, action, detail) VALUES (?, ?, ?, ?)", micros(e.Time), e.Actor, e.Action, e.Detail)

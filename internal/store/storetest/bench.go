@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -48,33 +49,9 @@ func Bench(b *testing.B, open func(b *testing.B) store.Store) {
 		want int
 		read func(ctx context.Context, r store.Reader) (int, error)
 	}{
-		{"Records", worstDay, func(ctx context.Context, r store.Reader) (n int, err error) {
-			for _, err := range r.Records(ctx) {
-				if err != nil {
-					return n, err
-				}
-				n++
-			}
-			return n, nil
-		}},
-		{"Stamps", worstDay, func(ctx context.Context, r store.Reader) (n int, err error) {
-			for _, err := range r.Stamps(ctx, "list") {
-				if err != nil {
-					return n, err
-				}
-				n++
-			}
-			return n, nil
-		}},
-		{"Members", worstDay, func(ctx context.Context, r store.Reader) (n int, err error) {
-			for _, err := range r.Members(ctx, "worst-day") {
-				if err != nil {
-					return n, err
-				}
-				n++
-			}
-			return n, nil
-		}},
+		{"Records", worstDay, func(ctx context.Context, r store.Reader) (int, error) { return count(r.Records(ctx)) }},
+		{"Stamps", worstDay, func(ctx context.Context, r store.Reader) (int, error) { return count(r.Stamps(ctx, "list")) }},
+		{"Members", worstDay, func(ctx context.Context, r store.Reader) (int, error) { return count(r.Members(ctx, "worst-day")) }},
 		{"Claims5000", len(keys), func(ctx context.Context, r store.Reader) (int, error) {
 			got, err := r.Claims(ctx, keys)
 			return len(got), err
@@ -112,6 +89,17 @@ func Bench(b *testing.B, open func(b *testing.B) store.Store) {
 			}
 		})
 	}
+}
+
+// count ranges over a sequence without keeping anything of it.
+func count[V any](seq iter.Seq2[V, error]) (n int, err error) {
+	for _, err := range seq {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func benchKey(n int) rapsheet.Key {

@@ -71,12 +71,14 @@ func (t *suite) sources() {
 	// Claims counts what is there, whatever was put: see store.Source.
 	gone := newClaim("b", "3", npm("c"))
 	gone.Status = store.Gone
+	dropped := newClaim("b", "5", npm("d"))
+	dropped.Status = store.Dropped
 	held := newClaim("b", "2", npm("b"))
 	held.Status = store.Held
 	rejected := newClaim("b", "4", npm("b"))
 	rejected.Status = store.Rejected
 	t.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.PutClaims(ctx, []store.Claim{newClaim("b", "1", npm("a")), held, gone, rejected, newClaim("other", "1", npm("a"))})
+		return tx.PutClaims(ctx, []store.Claim{newClaim("b", "1", npm("a")), held, gone, dropped, rejected, newClaim("other", "1", npm("a"))})
 	})
 	full.Claims = 3
 	equal(t, "sources", get(t, func(ctx context.Context, r store.Reader) ([]store.Source, error) { return r.Sources(ctx) }),
@@ -368,7 +370,7 @@ func (t *suite) quarantine() {
 		return store.Quarantined{Source: "s", Name: name, Digest: digest("1"), Reason: "bad", Data: []byte(name), Time: at(n)}
 	}
 	long := entry("long", 5)
-	long.Data = append(bytes.Repeat([]byte{0xff}, 64<<10), "cut"...)
+	long.Data = append(bytes.Repeat([]byte{0xff}, store.MaxSample), "cut"...)
 	replaced := entry("a", 9)
 	replaced.Reason, replaced.Data = "worse", nil
 	other, third := entry("a", 3), entry("a", 4)
@@ -379,15 +381,15 @@ func (t *suite) quarantine() {
 	t.update(func(ctx context.Context, tx store.Tx) error {
 		return tx.AddQuarantine(ctx, []store.Quarantined{replaced})
 	})
-	long.Data = long.Data[:64<<10]
+	long.Data = long.Data[:store.MaxSample]
 	want := []store.Quarantined{replaced, long, third, other, entry("b", 2)}
 	t.view(func(ctx context.Context, r store.Reader) error {
-		for _, limit := range []int{0, 1, 3, 5, 1000} {
+		for _, limit := range []int{-1, 0, 1, 3, 5, 1000} {
 			got, err := r.Quarantine(ctx, limit)
 			if err != nil {
 				return err
 			}
-			equal(t, fmt.Sprintf("quarantine, at most %d", limit), got, want[:min(limit, len(want))])
+			equal(t, fmt.Sprintf("quarantine, at most %d", limit), got, want[:min(max(limit, 0), len(want))])
 		}
 		n, err := r.CountQuarantine(ctx)
 		if n != len(want) {
@@ -420,9 +422,9 @@ func (t *suite) releases() {
 	}
 	slices.Reverse(releases)
 	want := append(over, releases...)
-	for _, limit := range []int{0, 1, 2, 100} {
+	for _, limit := range []int{-1, 0, 1, 2, 100} {
 		got := get(t, func(ctx context.Context, r store.Reader) ([]store.Release, error) { return r.Releases(ctx, limit) })
-		equal(t, fmt.Sprintf("releases, at most %d", limit), got, want[:min(limit, len(want))])
+		equal(t, fmt.Sprintf("releases, at most %d", limit), got, want[:min(max(limit, 0), len(want))])
 	}
 }
 
@@ -442,9 +444,9 @@ func (t *suite) audit() {
 		return nil
 	})
 	slices.Reverse(entries)
-	for _, limit := range []int{0, 1, 3, 100} {
+	for _, limit := range []int{-1, 0, 1, 3, 100} {
 		got := get(t, func(ctx context.Context, r store.Reader) ([]store.AuditEntry, error) { return r.Audit(ctx, limit) })
-		equal(t, fmt.Sprintf("audit, at most %d", limit), got, entries[:min(limit, len(entries))])
+		equal(t, fmt.Sprintf("audit, at most %d", limit), got, entries[:min(max(limit, 0), len(entries))])
 	}
 }
 

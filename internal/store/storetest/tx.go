@@ -221,13 +221,14 @@ func (t *suite) iterators() {
 	}
 	// A panic and a return from inside of the loop end it as a break does.
 	func() {
-		defer func() { recover() }()
-		t.s.View(t.Context(), func(r store.Reader) error {
+		defer func() { _ = recover() }()
+		err := t.s.View(t.Context(), func(r store.Reader) error {
 			for range r.Records(t.Context()) {
 				panic("boom")
 			}
 			return nil
 		})
+		t.Errorf("a view with a panic gave %v", err)
 	}()
 	t.view(walk)
 }
@@ -246,7 +247,7 @@ func (t *suite) cancelledIterator() {
 	defer cancel()
 	var seen int
 	var failed error
-	t.s.View(ctx, func(r store.Reader) error {
+	err := t.s.View(ctx, func(r store.Reader) error {
 		seen, failed = 0, nil
 		for _, err := range r.Records(ctx) {
 			if err != nil {
@@ -264,6 +265,9 @@ func (t *suite) cancelledIterator() {
 		}
 		return failed
 	})
+	if !errors.Is(err, failed) {
+		t.Errorf("view gave %v, want the sequence's %v", err, failed)
+	}
 	switch {
 	case failed == nil && seen != n:
 		t.Errorf("a cancelled sequence gave %d of %d rows and no error", seen, n)
@@ -522,7 +526,8 @@ func (t *suite) viewErrors() {
 					t.Errorf("recovered %v, want the function's own panic", v)
 				}
 			}()
-			t.s.View(t.Context(), func(store.Reader) error { panic("boom") })
+			err := t.s.View(t.Context(), func(store.Reader) error { panic("boom") })
+			t.Errorf("a view with a panic gave %v", err)
 		}()
 	}
 	t.view(func(ctx context.Context, r store.Reader) error { _, err := r.Sources(ctx); return err })

@@ -44,8 +44,9 @@ CREATE TABLE claims (
     UNIQUE (source, ref)
 ) STRICT;
 CREATE INDEX claims_key ON claims (ecosystem, name);
--- What a source has is what it ever had (counted in the index of the UNIQUE) less these.
-CREATE INDEX claims_gone ON claims (source) WHERE status = 4;
+-- What a source has is what it ever had (counted in the index of the UNIQUE) less what is gone or
+-- dropped.
+CREATE INDEX claims_past ON claims (source, status) WHERE status IN (4, 5);
 
 CREATE TABLE records (
     id        TEXT NOT NULL UNIQUE,

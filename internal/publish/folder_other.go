@@ -1,0 +1,37 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package publish
+
+import (
+	"os"
+	"path"
+)
+
+// folder is one directory for hundreds of thousands of small files. It is safe for
+// concurrent use.
+type folder struct {
+	parent *os.Root // in which dir is
+	dir    string
+	root   *os.Root
+}
+
+func openFolder(root *os.Root, name string) (*folder, error) {
+	sub, err := root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{root, name, sub}, nil
+}
+
+func (d *folder) close() error { return d.root.Close() }
+
+// link gives the file of this name in from the same name here.
+func (d *folder) link(from *folder, name string) error {
+	return d.parent.Link(path.Join(from.dir, name), path.Join(d.dir, name))
+}
+
+// create makes a file that must not be there yet.
+func (d *folder) create(name string, data []byte) error { return writeFile(d.root, name, data) }
+
+// read appends the content of a file of at most maxDocument bytes to buf.
+func (d *folder) read(name string, buf []byte) ([]byte, error) { return readSmall(d.root, name, buf) }
