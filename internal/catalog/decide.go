@@ -15,7 +15,7 @@ import (
 
 // HeldClaim is a claim that waits for a decision.
 type HeldClaim struct {
-	// Handle names it in commands: eight hex digits.
+	// Handle names it in commands: twelve hex digits.
 	Handle string
 	Claim  store.Claim
 	Holds  []store.Hold
@@ -26,7 +26,7 @@ type HeldClaim struct {
 // handle names a claim briefly. Source and reference are what it is stored under.
 func handle(source, ref string) string {
 	sum := sha256.Sum256([]byte(source + "\x00" + ref))
-	return hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:6])
 }
 
 // Filter selects held claims; empty members select all.

@@ -42,6 +42,10 @@ func (c *Catalog) progress(step string) func(int) {
 type ImportOptions struct {
 	// Campaign puts every claim that names none into this campaign.
 	Campaign string
+	// Inputs are lists for the guards to consult, now and later; Org, unless empty, names the block of own
+	// ids ([CheckOrg]). Both stay when the import does.
+	Inputs []store.Input
+	Org    string
 	// Force obeys a source that lost much.
 	Force bool
 	// DryRun does everything and keeps nothing.
@@ -112,6 +116,11 @@ func (c *Catalog) Import(ctx context.Context, src source.Source, opt ImportOptio
 	if claim.Slug(info.Name) != info.Name || info.Name == "" {
 		return nil, fmt.Errorf("%q cannot be the name of a source: lower-case letters, digits and \"-\"", info.Name)
 	}
+	if opt.Org != "" {
+		if err := CheckOrg(opt.Org); err != nil {
+			return nil, err
+		}
+	}
 	before, err := c.knownSource(ctx, info)
 	if err != nil {
 		return nil, err
@@ -125,6 +134,16 @@ func (c *Catalog) Import(ctx context.Context, src source.Source, opt ImportOptio
 	var report *ImportReport
 	err = c.Store.Update(ctx, func(tx store.Tx) error {
 		report = &ImportReport{Source: info, Documents: sp.count}
+		for _, input := range opt.Inputs {
+			if err := c.putInput(ctx, tx, input); err != nil {
+				return err
+			}
+		}
+		if opt.Org != "" {
+			if err := c.setOrg(ctx, tx, opt.Org); err != nil {
+				return err
+			}
+		}
 		if err := c.importSpooled(ctx, tx, src, sp, digest, opt, report); err != nil {
 			return err
 		}
@@ -577,22 +596,25 @@ func notedCampaigns(ctx context.Context, tx store.Tx, candidates map[rapsheet.Ke
 	return nil
 }
 
-// SetOrg names the block that own ids are taken from; ids given before stay.
-func (c *Catalog) SetOrg(ctx context.Context, org string) error {
+// CheckOrg says why a word cannot name a block of own ids.
+func CheckOrg(org string) error {
 	if claim.Slug(org) != org || org == "" || len(org) > 32 {
 		return fmt.Errorf("%q cannot name a block of ids: at most 32 lower-case letters, digits and \"-\"", org)
 	}
 	if _, err := strconv.Atoi(org); err == nil {
 		return fmt.Errorf("%q cannot name a block of ids: it would read as a number", org)
 	}
-	return c.Store.Update(ctx, func(tx store.Tx) error {
-		old, err := tx.Setting(ctx, settingOrg)
-		if err != nil || old == org {
-			return err
-		}
-		if err := tx.SetSetting(ctx, settingOrg, org); err != nil {
-			return err
-		}
-		return tx.AddAudit(ctx, store.AuditEntry{Time: c.Now().UTC(), Actor: c.Actor, Action: "org", Detail: org})
-	})
+	return nil
+}
+
+// setOrg names the block that own ids are taken from; ids given before stay.
+func (c *Catalog) setOrg(ctx context.Context, tx store.Tx, org string) error {
+	old, err := tx.Setting(ctx, settingOrg)
+	if err != nil || old == org {
+		return err
+	}
+	if err := tx.SetSetting(ctx, settingOrg, org); err != nil {
+		return err
+	}
+	return tx.AddAudit(ctx, store.AuditEntry{Time: c.Now().UTC(), Actor: c.Actor, Action: "org", Detail: org})
 }

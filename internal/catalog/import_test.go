@@ -76,6 +76,8 @@ type desk struct {
 	*catalog.Catalog
 	t   *testing.T
 	now time.Time
+	// opt are the options of the next imports.
+	opt catalog.ImportOptions
 }
 
 func newDesk(t *testing.T) *desk {
@@ -97,7 +99,7 @@ func deskOn(t *testing.T, s store.Store) *desk {
 func (d *desk) imports(name string, docs ...source.Document) *catalog.ImportReport {
 	d.t.Helper()
 	d.now = d.now.Add(time.Hour)
-	r, err := d.Import(d.t.Context(), &feed{name: name, docs: docs}, catalog.ImportOptions{})
+	r, err := d.Import(d.t.Context(), &feed{name: name, docs: docs}, d.opt)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -111,18 +113,23 @@ func (d *desk) list(name, ecosystem, content string) *catalog.ImportReport {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	r, err := d.Import(d.t.Context(), l, catalog.ImportOptions{})
+	r, err := d.Import(d.t.Context(), l, d.opt)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return r
 }
 
-func (d *desk) popular(names ...string) {
+func (d *desk) popular(names ...string) { d.input(catalog.InputPopular, "npm", names...) }
+
+// input tells the guards of a list, with the next import.
+func (d *desk) input(kind, name string, lines ...string) {
 	d.t.Helper()
-	if err := d.AddInput(d.t.Context(), catalog.InputPopular, "npm", names); err != nil {
+	in, err := catalog.NewInput(kind, name, lines, d.now)
+	if err != nil {
 		d.t.Fatal(err)
 	}
+	d.opt.Inputs = append(d.opt.Inputs, in)
 }
 
 func key(name string) rapsheet.Key {
@@ -310,18 +317,14 @@ func TestNewOwner(t *testing.T) {
 	d.imports("late", advisory("MAL-2024-5", "reborn", everyVersion, finder("late")))
 	d.want("reborn", "MAL-2024-5 in force 1.0.0,1.0.1", "")
 	// With the name in the user's own inventory, a new claim about every version waits.
-	if err := d.AddInput(t.Context(), catalog.InputInventory, "app", []string{"npm\tmine"}); err != nil {
-		t.Fatal(err)
-	}
+	d.input(catalog.InputInventory, "app", "npm\tmine")
 	d.imports("late", advisory("MAL-2024-5", "reborn", everyVersion, finder("late")), advisory("MAL-2024-6", "mine", everyVersion, ""))
 	d.want("mine", "", catalog.GuardOwnAll)
 }
 
 func TestVersionNeverListed(t *testing.T) {
 	d := newDesk(t)
-	if err := d.AddInput(t.Context(), catalog.InputListing, "npm", []string{"npm\tone\t1.0.0", "npm\tone\t1.0.1"}); err != nil {
-		t.Fatal(err)
-	}
+	d.input(catalog.InputListing, "npm", "npm\tone\t1.0.0", "npm\tone\t1.0.1")
 	d.imports("tree", advisory("MAL-2026-1", "one", versions("1.0.0", "7.0.0"), ""), advisory("MAL-2026-2", "two", versions("7.0.0"), ""))
 	d.want("one", "", catalog.GuardListing)
 	d.want("two", "MAL-2026-2 in force 7.0.0", "")
@@ -476,9 +479,7 @@ func TestWithdrawDisputeRestore(t *testing.T) {
 // Own ids are given once, stay, and give way to an id that upstream assigns.
 func TestOwnIDs(t *testing.T) {
 	d := newDesk(t)
-	if err := d.SetOrg(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
+	d.opt.Org = "acme"
 	const csv = "name,versions\nalpha,1.0.0\nbeta,1.0.0\n"
 	d.list("ours", "npm", csv)
 	d.want("alpha", "MAL-0000-acme-1 in force 1.0.0", "")

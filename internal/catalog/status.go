@@ -70,23 +70,24 @@ func (c *Catalog) Status(ctx context.Context, limit int) (st Status, err error) 
 	return st, err
 }
 
-// AddInput tells the guards of something to consult, in place of what stood under its kind and name. Nothing
-// that stands is held for it; what is held or new is guarded with it.
-func (c *Catalog) AddInput(ctx context.Context, kind, name string, lines []string) error {
-	in := store.Input{Kind: kind, Name: name, Data: []byte(strings.Join(lines, "\n")), Added: c.Now().UTC()}
-	if err := NewFacts().Add(in); err != nil {
+// NewInput makes an input of lines, and checks that guards can read it.
+func NewInput(kind, name string, lines []string, now time.Time) (store.Input, error) {
+	in := store.Input{Kind: kind, Name: name, Data: []byte(strings.Join(lines, "\n")), Added: now.UTC()}
+	return in, NewFacts().Add(in)
+}
+
+// putInput keeps an input, in place of what stood under its kind and name. Nothing that stands is held for it;
+// what is held or new is guarded with it.
+func (c *Catalog) putInput(ctx context.Context, tx store.Tx, in store.Input) error {
+	old, ok, err := tx.Input(ctx, in.Kind, in.Name)
+	if err != nil || ok && bytes.Equal(old.Data, in.Data) {
 		return err
 	}
-	return c.Store.Update(ctx, func(tx store.Tx) error {
-		old, ok, err := tx.Input(ctx, kind, name)
-		if err != nil || ok && bytes.Equal(old.Data, in.Data) {
-			return err
-		}
-		if err := tx.PutInput(ctx, in); err != nil {
-			return err
-		}
-		return tx.AddAudit(ctx, store.AuditEntry{Time: in.Added, Actor: c.Actor, Action: "guard input", Detail: fmt.Sprintf("%s %s: %d lines", kind, name, len(lines))})
-	})
+	if err := tx.PutInput(ctx, in); err != nil {
+		return err
+	}
+	lines := bytes.Count(in.Data, []byte("\n")) + 1
+	return tx.AddAudit(ctx, store.AuditEntry{Time: in.Added, Actor: c.Actor, Action: "guard input", Detail: fmt.Sprintf("%s %s: %d lines", in.Kind, in.Name, lines)})
 }
 
 // EditCampaign sets what is given of a campaign and adds references and indicators to those it has.

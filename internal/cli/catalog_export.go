@@ -51,6 +51,13 @@ claim files (docs/claim-files.md), one for each claim that those records rest on
 				return c.Store.View(ctx, func(r store.Reader) error {
 					records := r.Records(ctx)
 					if campaign != "" {
+						all, err := r.Campaigns(ctx)
+						if err != nil {
+							return err
+						}
+						if !slices.ContainsFunc(all, func(c store.Campaign) bool { return c.Name == campaign }) {
+							return &usageError{"no campaign is called " + campaign, "`rapsheet catalog campaign` lists them"}
+						}
 						records = r.Members(ctx, campaign)
 					}
 					chosen := func(yield func(store.Record, error) bool) {

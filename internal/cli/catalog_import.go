@@ -25,6 +25,7 @@ import (
 	"github.com/rapsheet/rapsheet/internal/source/github"
 	"github.com/rapsheet/rapsheet/internal/source/list"
 	"github.com/rapsheet/rapsheet/internal/source/osvfeed"
+	"github.com/rapsheet/rapsheet/internal/store"
 )
 
 // sourceFlags say how a source is to be read.
@@ -61,7 +62,6 @@ func (a *app) importCommand() *cobra.Command {
 	var sf sourceFlags
 	var opt catalog.ImportOptions
 	var yes bool
-	var org string
 	var popular, have, listings []string
 	cmd := &cobra.Command{
 		Use:   "import SOURCE…",
@@ -89,18 +89,19 @@ Guards know what they are told: --popular and --inventory are remembered.`,
 			if sf.name != "" && len(sources) > 1 {
 				return &usageError{"--name is for one source", "import them one by one"}
 			}
+			if opt.Org != "" {
+				if err := catalog.CheckOrg(opt.Org); err != nil {
+					return &usageError{err.Error(), "for example --org acme gives MAL-0000-acme-1"}
+				}
+			}
 			defer sparing()()
 			p := a.progress()
 			defer p.end()
+			var err error
+			if opt.Inputs, err = a.inputs(ctx, popular, have, listings, p); err != nil {
+				return err
+			}
 			return a.withCatalog(ctx, &st, p, func(c *catalog.Catalog) error {
-				if org != "" {
-					if err := c.SetOrg(ctx, org); err != nil {
-						return &usageError{err.Error(), "for example --org acme gives MAL-0000-acme-1"}
-					}
-				}
-				if err := a.addInputs(ctx, c, popular, have, listings, p); err != nil {
-					return err
-				}
 				for _, s := range sources {
 					if err := a.importOne(ctx, c, s, &sf, opt, yes, p); err != nil {
 						return err
@@ -117,7 +118,7 @@ Guards know what they are told: --popular and --inventory are remembered.`,
 	fl.BoolVar(&opt.DryRun, "dry-run", false, "show what it would do, and change nothing")
 	fl.BoolVarP(&yes, "yes", "y", false, "ask nothing; hold what the guards hold")
 	fl.BoolVar(&opt.Force, "force", false, "obey a source that lost more than 10 % of its claims")
-	fl.StringVar(&org, "org", "", "the block of own ids, MAL-0000-`NAME`-…; remembered (default: "+catalog.DefaultOrg+")")
+	fl.StringVar(&opt.Org, "org", "", "the block of own ids, MAL-0000-`NAME`-…; remembered (default: "+catalog.DefaultOrg+")")
 	fl.StringArrayVar(&popular, "popular", nil, "names of popular packages, most important first: `ECOSYSTEM=FILE`; remembered")
 	fl.StringArrayVar(&have, "inventory", nil, "an SBOM, a directory of SBOMs or a project that you have; remembered under its `PATH`")
 	fl.StringArrayVar(&listings, "listing", nil, "a list of all versions that registries have: `FILE`, read as lists are; remembered")
@@ -319,17 +320,22 @@ func sourceName(path string) string {
 
 var knownExtensions = []string{".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".md", ".zip", ".tar", ".gz", ".tgz", ".zst", ".tzst", ".git"}
 
-// addInputs tells the guards of what the flags name.
-func (a *app) addInputs(ctx context.Context, c *catalog.Catalog, popular, have, listings []string, p *progress) error {
+// inputs reads what the flags name for the guards to consult.
+func (a *app) inputs(ctx context.Context, popular, have, listings []string, p *progress) (out []store.Input, err error) {
+	add := func(kind, name string, lines []string) error {
+		in, err := catalog.NewInput(kind, name, lines, a.env.Now())
+		out = append(out, in)
+		return err
+	}
 	for _, v := range popular {
 		eco, path, ok := strings.Cut(v, "=")
 		e, known := ecosystem.Find(eco)
 		if !ok || !known {
-			return &usageError{fmt.Sprintf("--popular %s names no ecosystem", v), "for example --popular npm=names.txt"}
+			return nil, &usageError{fmt.Sprintf("--popular %s names no ecosystem", v), "for example --popular npm=names.txt"}
 		}
 		data, err := readInput(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var names []string
 		for line := range strings.Lines(string(data)) {
@@ -337,8 +343,8 @@ func (a *app) addInputs(ctx context.Context, c *catalog.Catalog, popular, have, 
 				names = append(names, line)
 			}
 		}
-		if err := c.AddInput(ctx, catalog.InputPopular, e.Name, names); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+		if err := add(catalog.InputPopular, e.Name, names); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	for _, path := range have {
@@ -353,36 +359,36 @@ func (a *app) addInputs(ctx context.Context, c *catalog.Catalog, popular, have, 
 				continue
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if key, ok := ecosystem.KeyOf(s.Package); ok {
 				lines[key.Ecosystem+"\t"+key.Name] = true
 			}
 		}
 		if len(lines) == 0 {
-			return &usageError{fmt.Sprintf("%s lists no package", path), "name an SBOM, a project, or a directory of them"}
+			return nil, &usageError{fmt.Sprintf("%s lists no package", path), "name an SBOM, a project, or a directory of them"}
 		}
 		abs, err := filepath.Abs(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := c.AddInput(ctx, catalog.InputInventory, abs, slices.Sorted(maps.Keys(lines))); err != nil {
-			return err
+		if err := add(catalog.InputInventory, abs, slices.Sorted(maps.Keys(lines))); err != nil {
+			return nil, err
 		}
 	}
 	for _, path := range listings {
 		l, err := list.Open(path, list.Options{})
 		if err != nil {
-			return asUsage(err)
+			return nil, asUsage(err)
 		}
 		var lines []string
 		for doc, err := range l.Fetch(ctx, "") {
 			if err != nil {
-				return err
+				return nil, err
 			}
 			parsed, err := l.Parse(doc)
 			if err != nil {
-				return listError(path, err)
+				return nil, listError(path, err)
 			}
 			for _, cl := range parsed.Claims {
 				key, ok := cl.Key()
@@ -393,11 +399,11 @@ func (a *app) addInputs(ctx context.Context, c *catalog.Catalog, popular, have, 
 				}
 			}
 		}
-		if err := c.AddInput(ctx, catalog.InputListing, filepath.Base(path), lines); err != nil {
-			return err
+		if err := add(catalog.InputListing, filepath.Base(path), lines); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return out, nil
 }
 
 func readInput(path string) ([]byte, error) {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"net/netip"
 	"path"
 	"regexp"
@@ -192,21 +193,26 @@ func (c *checker) gitOnly(a *value, i int) {
 	}
 }
 
-// upstreamPURL checks that the repository's reading of a purl gives the very name and
-// ecosystem. It uses the module that the repository uses, with its changes of case.
+// upstreamPURL checks that the repository's reading of a purl gives the very name and ecosystem.
 func (c *checker) upstreamPURL(p pkg, s string, at *spot) {
-	u, err := packageurl.FromString(s)
+	if reason := UpstreamPURL(s, p.ecosystem, p.name); reason != "" {
+		c.report(ruleUpstreamPURL, at, "%s", reason)
+	}
+}
+
+// UpstreamPURL says why github.com/ossf/malicious-packages does not accept a purl beside a package, "" when it
+// does. It reads the purl with the module that the repository uses, with its changes of case.
+func UpstreamPURL(purl, ecosystem, pkg string) string {
+	u, err := packageurl.FromString(purl)
 	if err != nil {
-		c.report(ruleUpstreamPURL, at, "cannot be read: %s", quote(s))
-		return
+		return "cannot be read: " + quote(purl)
 	}
 	eco, ok := upstreamPURLs[u.Type]
 	if !ok {
 		eco, ok = upstreamPURLs[u.Type+"/"+u.Namespace]
 	}
-	if !ok || eco != p.ecosystem {
-		c.report(ruleUpstreamPURL, at, "the type of %s stands for no package of %s", quote(s), p.ecosystem)
-		return
+	if !ok || eco != ecosystem {
+		return fmt.Sprintf("the type of %s stands for no package of %s", quote(purl), quote(ecosystem))
 	}
 	name := u.Name
 	switch {
@@ -218,9 +224,10 @@ func (c *checker) upstreamPURL(p pkg, s string, at *spot) {
 	default:
 		name = u.Namespace + "/" + u.Name
 	}
-	if name != p.name {
-		c.report(ruleUpstreamPURL, at, "%s is read as %s, the record is about %s", quote(s), quote(name), quote(p.name))
+	if name != pkg {
+		return fmt.Sprintf("%s is read as %s, the record is about %s", quote(purl), quote(name), quote(pkg))
 	}
+	return ""
 }
 
 // action checks names and versions of GitHub Actions: tags that move say nothing.

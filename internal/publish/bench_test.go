@@ -140,7 +140,6 @@ func BenchmarkPublish(b *testing.B) {
 	dir := b.TempDir()
 	first := onDisk(b, filepath.Join(dir, "first"), list)
 	second := onDisk(b, filepath.Join(dir, "second"), change(b, list, len(list)/100))
-	list = nil
 	rel := func(n uint64, seq iter.Seq2[Record, error]) Release {
 		r := release(n, nil)
 		r.Records = seq

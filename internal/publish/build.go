@@ -677,14 +677,17 @@ func (b *builder) dump(m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	// Failures to write stay with the writers and come out when they are finished.
 	var line []byte
 	for _, r := range b.rows {
 		line = append(append(append(line[:0], r.modified...), ','), r.ecosystem...)
 		line = append(append(append(line, '/'), r.id...), '\n')
-		all.w.Write(line)
+		if _, err := all.w.Write(line); err != nil {
+			return err
+		}
 		line = append(append(append(append(line[:0], r.modified...), ','), r.id...), '\n')
-		lists[r.ecosystem].w.Write(line)
+		if _, err := lists[r.ecosystem].w.Write(line); err != nil {
+			return err
+		}
 	}
 	b.rows = nil
 	for _, name := range slices.Sorted(maps.Keys(lists)) {

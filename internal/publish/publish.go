@@ -191,7 +191,7 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 		return Result{}, err
 	}
 	// After the rename there is nothing of that name; a failure here is tidied by the next.
-	defer root.RemoveAll(temp)
+	defer func() { _ = root.RemoveAll(temp) }()
 	res, err := build(ctx, root, temp, prev, rel, opt)
 	if err != nil {
 		return Result{}, err

@@ -260,7 +260,7 @@ type stateWriter struct {
 }
 
 func newStateWriter(w *bufio.Writer) *stateWriter {
-	w.WriteString(stateMagic) // a failure stays with w
+	_, _ = w.WriteString(stateMagic) // a failure stays with w
 	return &stateWriter{w: w}
 }
 

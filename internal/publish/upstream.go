@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rapsheet/rapsheet/internal/lint"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -84,6 +85,10 @@ func UpstreamReport(r *osv.Record) (string, []byte, error) {
 		}
 	}
 	a.Severity, a.EcosystemSpecific, a.Unknown = nil, nil, nil
+	// A purl is welcome and not needed; one that they read as another name would have the report refused.
+	if lint.UpstreamPURL(a.Package.PURL, a.Package.Ecosystem, a.Package.Name) != "" {
+		a.Package.PURL = ""
+	}
 	if a.DatabaseSpecific, err = only(a.DatabaseSpecific, "cwes", "indicators", "iocs", "ghsa"); err != nil {
 		return "", nil, err
 	}
