@@ -89,10 +89,9 @@ func header(name string, j *job) *zip.FileHeader {
 	} else if y > 2105 {
 		t = time.Date(2105, 12, 31, 23, 59, 58, 0, time.UTC)
 	}
-	//nolint:staticcheck // CreateRaw reads these two and not Modified.
-	h.ModifiedDate = uint16(t.Day() + int(t.Month())<<5 + (t.Year()-1980)<<9)
-	h.ModifiedTime = uint16( //nolint:staticcheck // the same
-		t.Second()/2 + t.Minute()<<5 + t.Hour()<<11)
+	date, clock := t.Day()+int(t.Month())<<5+(t.Year()-1980)<<9, t.Second()/2+t.Minute()<<5+t.Hour()<<11
+	h.ModifiedDate = uint16(date)  //nolint:staticcheck // CreateRaw reads these two and not Modified
+	h.ModifiedTime = uint16(clock) //nolint:staticcheck // the same
 	// The exact time: Info-ZIP's extended timestamp, 0x5455, of five bytes, modification only.
 	h.Extra = binary.LittleEndian.AppendUint32([]byte{0x55, 0x54, 5, 0, 1}, uint32(t.Unix()))
 	return h
