@@ -133,7 +133,7 @@ const defaultKeep = 3
 // Publish writes rel as the next release of dir, which is created if need be, and
 // makes it the current one. On any error the release before stays the current
 // one; a release that breaks the rules is refused with [*InvalidError]. It uses all
-// processors, and memory in proportion to the records: about 3 kB for each, less under a memory limit.
+// processors, and memory in proportion to the records: about 3 kB for each.
 func Publish(ctx context.Context, dir string, rel Release, opt Options) (Result, error) {
 	res, err := publish(ctx, dir, rel, opt)
 	if err != nil {
