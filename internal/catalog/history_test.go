@@ -149,7 +149,7 @@ func TestRealHistory(t *testing.T) {
 		case (rec.State == store.Withdrawn) != w.withdrawn:
 			t.Errorf("%s is in state %d, upstream withdrawn %v", id, rec.State, w.withdrawn)
 		}
-		all := len(a.Versions) == 0 && len(a.Ranges) == 1 && len(a.Ranges[0].Events) == 1
+		all := len(a.Versions) == 0 && len(a.Ranges) == 1 && len(a.Ranges[0].Events) == 1 && a.Ranges[0].Events[0].Introduced == "0"
 		switch {
 		case w.open && !w.bounded && len(w.versions) == 0:
 			classes["every version"]++
