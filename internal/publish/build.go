@@ -48,10 +48,10 @@ type builder struct {
 	reuse bool         // the compressed bytes of prev are those that this program makes
 	kept  *index.Index // the snapshot of prev, when this very program made it
 
-	mu    sync.Mutex
-	ecos  map[string]*ecoDir // by base ecosystem
-	folds map[string]string  // lower case → base ecosystem
-	paths map[string]bool    // directories that exist below upstream/
+	mu      sync.Mutex
+	ecos    map[string]*ecoDir     // by base ecosystem
+	folds   map[string]string      // lower case → base ecosystem
+	reports map[string]*folderPair // by the directory of an ecosystem below upstream/
 
 	files  []*output
 	res    Result
@@ -64,16 +64,46 @@ type builder struct {
 
 // ecoDir is one directory of the dump.
 type ecoDir struct {
+	folderPair
 	name   string
-	dir    *folder
-	before *folder // the same directory of the release before; nil when there is none
 	zip    *zipOut // opened with the first record, by the consumer
 	digest *setDigest
 }
 
+// folderPair is a directory of this release, and the same one of the release before.
+type folderPair struct {
+	dir    *folder
+	before *folder // nil when there is none, or when it is not to be used
+}
+
+// link takes a file of the release before into this one. It is no error when that cannot
+// be done (some file systems have no links, or few); what was linked is read back like
+// what was written.
+func (p *folderPair) link(name string) bool {
+	return p.before != nil && p.dir.link(p.before, name) == nil
+}
+
+func (p *folderPair) close() {
+	p.dir.close()
+	if p.before != nil {
+		p.before.close()
+	}
+}
+
+// reported is one report to upstream.
 type reported struct {
-	path string
+	path string // below upstream/
 	sum  [sha256.Size]byte
+}
+
+// setOf sorts the reports and gives their digest.
+func setOf(list []reported) Set {
+	slices.SortFunc(list, func(x, y reported) int { return strings.Compare(x.path, y.path) })
+	d := newSetDigest()
+	for _, r := range list {
+		d.add(r.path, r.sum)
+	}
+	return d.set()
 }
 
 // job is one record on its way.
@@ -103,7 +133,7 @@ type batch struct {
 func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel Release, opt Options) (Result, error) {
 	b := &builder{
 		root: root, dir: dir, prev: prev, opt: opt,
-		ecos: map[string]*ecoDir{}, folds: map[string]string{}, paths: map[string]bool{}, folded: map[string]string{},
+		ecos: map[string]*ecoDir{}, folds: map[string]string{}, reports: map[string]*folderPair{}, folded: map[string]string{},
 	}
 	defer b.close()
 	if prev != nil && !opt.Fresh {
@@ -137,10 +167,10 @@ func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel R
 
 func (b *builder) close() {
 	for _, e := range b.ecos {
-		e.dir.close()
-		if e.before != nil {
-			e.before.close()
-		}
+		e.close()
+	}
+	for _, p := range b.reports {
+		p.close()
 	}
 	for _, f := range b.files {
 		f.f.Close() // of a release that failed; else it is closed already
@@ -186,23 +216,53 @@ func (b *builder) eco(base string) (*ecoDir, error) {
 	if len(b.ecos) == maxEcosystems {
 		return nil, fmt.Errorf("more than %d ecosystems", maxEcosystems)
 	}
-	name := path.Join(b.dir, dumpName, base)
-	if err := b.root.Mkdir(name, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := openFolder(b.root, name)
+	pair, err := b.makeFolder(path.Join(dumpName, base))
 	if err != nil {
 		return nil, err
 	}
-	e := &ecoDir{name: base, dir: dir, digest: newSetDigest()}
+	e := &ecoDir{folderPair: pair, name: base, digest: newSetDigest()}
 	b.ecos[base], b.folds[fold] = e, base
+	return e, nil
+}
+
+// reportsOf gives the directory that a report to upstream is in or below, and the rest of the
+// report's path, making the directory first if need be. It is safe for concurrent use.
+func (b *builder) reportsOf(report string) (*folderPair, string, error) {
+	// osv/malicious/<ecosystem>/<name>/<file>, see upstreamPath
+	parts := strings.SplitN(report, "/", 4)
+	dir := path.Join(parts[:3]...)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.reports[dir]
+	if p == nil {
+		pair, err := b.makeFolder(path.Join(upstreamName, dir))
+		if err != nil {
+			return nil, "", err
+		}
+		p = &pair
+		b.reports[dir] = p
+	}
+	return p, parts[3], nil
+}
+
+// makeFolder makes a directory of the release and opens it.
+func (b *builder) makeFolder(name string) (folderPair, error) {
+	if err := b.root.MkdirAll(path.Join(b.dir, name), 0o755); err != nil {
+		return folderPair{}, err
+	}
+	dir, err := openFolder(b.root, path.Join(b.dir, name))
+	if err != nil {
+		return folderPair{}, err
+	}
+	p := folderPair{dir: dir}
 	if b.prev != nil && !b.opt.Fresh {
-		e.before, err = openFolder(b.root, path.Join(b.prev.dir, dumpName, base))
+		p.before, err = openFolder(b.root, path.Join(b.prev.dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			p.close()
+			return folderPair{}, err
 		}
 	}
-	return e, nil
+	return p, nil
 }
 
 // records takes the records through the workers, which do all that concerns one
@@ -425,10 +485,14 @@ func (b *builder) again(j *job) (done bool, err error) {
 		if j.report, err = upstreamPath(j.old.id, osv.Package{Ecosystem: j.old.ecosystem, Name: j.old.name}); err != nil {
 			return false, nil
 		}
-		if err := b.mkdirAll(path.Dir(path.Join(b.dir, upstreamName, j.report))); err != nil {
+		to, file, err := b.reportsOf(j.report)
+		if err != nil {
 			return false, err
 		}
-		if !b.link(path.Join(upstreamName, j.report)) {
+		if err := to.dir.mkdirAll(path.Dir(file)); err != nil {
+			return false, err
+		}
+		if !to.link(file) {
 			return false, nil
 		}
 	}
@@ -445,7 +509,7 @@ func (b *builder) again(j *job) (done bool, err error) {
 // document puts the file of a record into the dump.
 func (b *builder) document(j *job, same bool) error {
 	file := j.rec.ID + ".json"
-	if same && j.eco.before != nil && j.eco.dir.link(j.eco.before, file) == nil {
+	if same && j.eco.link(file) {
 		return nil
 	}
 	return j.eco.dir.create(file, j.rec.JSON)
@@ -503,41 +567,17 @@ func (b *builder) upstream(j *job, r *osv.Record) error {
 	}
 	j.entry.reported, j.entry.report = true, sha256.Sum256(data)
 	j.report = name
-	to := path.Join(b.dir, upstreamName, name)
-	if err := b.mkdirAll(path.Dir(to)); err != nil {
+	to, file, err := b.reportsOf(name)
+	if err != nil {
 		return err
 	}
-	if j.old != nil && j.old.reported && j.old.report == j.entry.report && b.link(path.Join(upstreamName, name)) {
+	if err := to.dir.mkdirAll(path.Dir(file)); err != nil {
+		return err
+	}
+	if j.old != nil && j.old.reported && j.old.report == j.entry.report && to.link(file) {
 		return nil
 	}
-	return writeFile(b.root, to, data)
-}
-
-// link takes a file of the release before into this one. It is no error when that
-// cannot be done (some file systems have no links, or few); what was linked is read
-// back like what was written.
-func (b *builder) link(name string) bool {
-	return b.prev != nil && !b.opt.Fresh && b.root.Link(path.Join(b.prev.dir, name), path.Join(b.dir, name)) == nil
-}
-
-// mkdirAll remembers what it made: most packages share their ecosystem's directory.
-func (b *builder) mkdirAll(dir string) error {
-	parent := path.Dir(dir)
-	b.mu.Lock()
-	known := b.paths[parent]
-	b.mu.Unlock()
-	if !known {
-		if err := b.root.MkdirAll(parent, 0o755); err != nil {
-			return err
-		}
-		b.mu.Lock()
-		b.paths[parent] = true
-		b.mu.Unlock()
-	}
-	if err := b.root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return to.dir.create(file, data)
 }
 
 // writeFile makes a file that must not be there yet.
@@ -624,12 +664,7 @@ func (b *builder) finish(rel Release) (Result, error) {
 	if err := g.Wait(); err != nil {
 		return Result{}, err
 	}
-	slices.SortFunc(b.report, func(x, y reported) int { return strings.Compare(x.path, y.path) })
-	digest := newSetDigest()
-	for _, r := range b.report {
-		digest.add(r.path, r.sum)
-	}
-	m.Upstream = digest.set()
+	m.Upstream = setOf(b.report)
 	for _, f := range b.files {
 		m.Files = append(m.Files, f.file())
 	}

@@ -7,8 +7,8 @@ import (
 	"path"
 )
 
-// folder is one directory for hundreds of thousands of small files. It is safe for
-// concurrent use.
+// folder is one directory for hundreds of thousands of small files. Names given to it have
+// been checked to be local and slash-separated. It is safe for concurrent use.
 type folder struct {
 	parent *os.Root // in which dir is
 	dir    string
@@ -24,6 +24,21 @@ func openFolder(root *os.Root, name string) (*folder, error) {
 }
 
 func (d *folder) close() error { return d.root.Close() }
+
+// sub opens a directory in this one, by one element of a path.
+func (d *folder) sub(name string) (*folder, error) {
+	root, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{d.parent, path.Join(d.dir, name), root}, nil
+}
+
+// list gives what is in the directory.
+func (d *folder) list() ([]os.DirEntry, error) { return listDir(d.root, ".") }
+
+// mkdirAll makes a directory and those above it, unless they are there.
+func (d *folder) mkdirAll(name string) error { return d.root.MkdirAll(name, 0o755) }
 
 // link gives the file of this name in from the same name here.
 func (d *folder) link(from *folder, name string) error {

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
 // folder is one directory, held open, for hundreds of thousands of small files: os.Root and
 // os.File would make several system calls more for each. Names given to it have been
-// checked to be single elements of a path; a symbolic link in their place is not followed.
-// It is safe for concurrent use.
+// checked to be local and slash-separated; a symbolic link in the place of the last element is not
+// followed, and those before it are directories that the publisher made. It is safe for
+// concurrent use.
 type folder struct {
 	f  *os.File
 	fd int
@@ -28,6 +31,33 @@ func openFolder(root *os.Root, name string) (*folder, error) {
 }
 
 func (d *folder) close() error { return d.f.Close() }
+
+// sub opens a directory in this one, by one element of a path.
+func (d *folder) sub(name string) (*folder, error) {
+	fd, err := openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &folder{os.NewFile(uintptr(fd), filepath.Join(d.f.Name(), name)), fd}, nil
+}
+
+// list gives what is in the directory. It can be called once.
+func (d *folder) list() ([]os.DirEntry, error) { return d.f.ReadDir(-1) }
+
+// mkdirAll makes a directory and those above it, unless they are there.
+func (d *folder) mkdirAll(name string) error {
+	err := unix.Mkdirat(d.fd, name, 0o755)
+	if parent := path.Dir(name); err == unix.ENOENT && parent != "." {
+		if err := d.mkdirAll(parent); err != nil {
+			return err
+		}
+		err = unix.Mkdirat(d.fd, name, 0o755)
+	}
+	if err != nil && err != unix.EEXIST {
+		return &os.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	return nil
+}
 
 // link gives the file of this name in from the same name here.
 func (d *folder) link(from *folder, name string) error {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -297,7 +298,7 @@ func damaged(name, what string) error {
 }
 
 func (v *verifier) top(ctx context.Context) error {
-	list, err := v.list(".")
+	list, err := listDir(v.root, ".")
 	if err != nil {
 		return err
 	}
@@ -319,17 +320,17 @@ func (v *verifier) top(ctx context.Context) error {
 }
 
 func (v *verifier) dump(ctx context.Context) error {
-	list, err := v.list(dumpName)
+	list, err := listDir(v.root, dumpName)
 	if err != nil {
 		return err
 	}
 	seen := 0
 	for _, d := range list {
-		set, eco := v.m.Ecosystems[d.Name()]
+		_, eco := v.m.Ecosystems[d.Name()]
 		switch {
 		case eco && d.IsDir():
 			seen++
-			err = v.ecosystem(ctx, d.Name(), set)
+			err = v.ecosystem(ctx, d.Name())
 		default:
 			err = v.file(ctx, path.Join(dumpName, d.Name()), d)
 		}
@@ -343,9 +344,9 @@ func (v *verifier) dump(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) ecosystem(ctx context.Context, eco string, want Set) error {
+func (v *verifier) ecosystem(ctx context.Context, eco string) error {
 	dir := path.Join(dumpName, eco)
-	list, err := v.list(dir)
+	list, err := listDir(v.root, dir)
 	if err != nil {
 		return err
 	}
@@ -369,86 +370,109 @@ func (v *verifier) ecosystem(ctx context.Context, eco string, want Set) error {
 		return err
 	}
 	defer sub.close()
-	return v.set(ctx, sub.read, dir, want, ids, ".json", func(id string, doc []byte) error {
-		if v.each == nil {
-			return nil
-		}
-		return v.each(eco, id, doc)
-	})
+	return v.documents(ctx, eco, sub, ids)
 }
 
 func (v *verifier) upstream(ctx context.Context) error {
-	var files []string
-	var walk func(dir string, depth int) error
-	walk = func(dir string, depth int) error {
-		// A name has at most 1,024 bytes, so its path has at most half as many elements.
-		if depth > 600 {
-			return damaged(dir, "is too deep")
-		}
-		list, err := v.list(path.Join(upstreamName, dir))
-		if err != nil {
-			return err
-		}
-		for _, d := range list {
-			name := path.Join(dir, d.Name())
-			switch {
-			case d.IsDir():
-				err = walk(name, depth+1)
-			case d.Type().IsRegular():
-				files = append(files, name)
-			default:
-				err = damaged(name, "is not a file")
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := walk("", 0); err != nil {
-		return err
-	}
-	slices.Sort(files)
-	sub, err := v.root.OpenRoot(upstreamName)
+	top, err := openFolder(v.root, upstreamName)
 	if err != nil {
 		return err
 	}
-	defer sub.Close()
-	read := func(name string, buf []byte) ([]byte, error) { return readSmall(sub, name, buf) }
-	return v.set(ctx, read, upstreamName, v.m.Upstream, files, "", func(string, []byte) error { return nil })
+	defer top.close()
+	w := &reportWalk{ctx: ctx}
+	if err := w.directory(top, "", 0); err != nil {
+		return err
+	}
+	if got := setOf(w.found); got != v.m.Upstream {
+		return damagedSet(upstreamName, v.m.Upstream)
+	}
+	return nil
 }
 
-// set reads many small files in order and compares their digest; each is called concurrently.
-func (v *verifier) set(ctx context.Context, read func(name string, buf []byte) ([]byte, error), where string, want Set, names []string, suffix string, each func(name string, data []byte) error) error {
-	sums := make([][sha256.Size]byte, len(names))
-	g, ctx := errgroup.WithContext(ctx)
-	const run = 256
-	starts := make(chan int)
-	g.Go(func() error {
-		defer close(starts)
-		for at := 0; at < len(names); at += run {
-			select {
-			case starts <- at:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+// reportWalk reads all files of a tree.
+type reportWalk struct {
+	ctx context.Context
+
+	mu    sync.Mutex
+	found []reported
+}
+
+// directory reads what is in d, which is name. Large directories are shared out.
+func (w *reportWalk) directory(d *folder, name string, depth int) error {
+	// A name has at most 1,024 bytes, so its path has at most half as many elements.
+	if depth > 600 {
+		return damaged(path.Join(upstreamName, name), "is too deep")
+	}
+	list, err := d.list()
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for part := range slices.Chunk(list, 512) {
+		read := func() error { return w.entries(d, name, part, depth) }
+		if len(list) == len(part) {
+			return read()
 		}
-		return nil
-	})
-	for range runtime.GOMAXPROCS(0) {
+		g.Go(read)
+	}
+	return g.Wait()
+}
+
+func (w *reportWalk) entries(d *folder, dir string, list []os.DirEntry, depth int) error {
+	var found []reported
+	var buf []byte
+	for _, e := range list {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		name := path.Join(dir, e.Name())
+		var err error
+		switch {
+		case e.IsDir():
+			var sub *folder
+			if sub, err = d.sub(e.Name()); err == nil {
+				err = errors.Join(w.directory(sub, name, depth+1), sub.close())
+			}
+		case e.Type().IsRegular():
+			buf, err = d.read(e.Name(), buf[:0])
+			found = append(found, reported{name, sha256.Sum256(buf)})
+		default:
+			err = damaged(path.Join(upstreamName, name), "is not a file")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found = append(w.found, found...)
+	return nil
+}
+
+// documents reads the records in the directory of an ecosystem, in the order of their ids, and
+// compares their digest; v.each is called concurrently.
+func (v *verifier) documents(ctx context.Context, eco string, dir *folder, ids []string) error {
+	where := path.Join(dumpName, eco)
+	sums := make([][sha256.Size]byte, len(ids))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	const run = 512
+	for at := 0; at < len(ids); at += run {
 		g.Go(func() error {
-			buf := make([]byte, 0, 16<<10)
-			for at := range starts {
-				for i := at; i < min(at+run, len(names)); i++ {
-					var err error
-					if buf, err = read(names[i]+suffix, buf[:0]); err == nil {
-						err = each(names[i], buf)
-					}
-					if err != nil {
-						return fmt.Errorf("%s: %w", printable.Cut(path.Join(where, names[i]+suffix), 200), err)
-					}
-					sums[i] = sha256.Sum256(buf)
+			var buf []byte
+			for i := at; i < min(at+run, len(ids)); i++ {
+				err := ctx.Err()
+				if err == nil {
+					buf, err = dir.read(ids[i]+".json", buf[:0])
 				}
+				if err == nil && v.each != nil {
+					err = v.each(eco, ids[i], buf)
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %w", printable.Cut(path.Join(where, ids[i]+".json"), 200), err)
+				}
+				sums[i] = sha256.Sum256(buf)
 			}
 			return nil
 		})
@@ -457,13 +481,17 @@ func (v *verifier) set(ctx context.Context, read func(name string, buf []byte) (
 		return err
 	}
 	d := newSetDigest()
-	for i, name := range names {
-		d.add(name+suffix, sums[i])
+	for i, id := range ids {
+		d.add(id+".json", sums[i])
 	}
-	if got := d.set(); got != want {
-		return damaged(where, fmt.Sprintf("does not hold the %d files that the manifest says, or one is changed", want.Files))
+	if want := v.m.Ecosystems[eco]; d.set() != want {
+		return damagedSet(where, want)
 	}
 	return nil
+}
+
+func damagedSet(where string, want Set) error {
+	return damaged(where, fmt.Sprintf("does not hold the %d files that the manifest says, or one is changed", want.Files))
 }
 
 // readSmall appends the content of a file of at most maxDocument bytes.
@@ -554,8 +582,9 @@ func (v *verifier) snapshot() error {
 	return nil
 }
 
-func (v *verifier) list(dir string) ([]os.DirEntry, error) {
-	f, err := v.root.Open(dir)
+// listDir gives what is in a directory, by name.
+func listDir(root *os.Root, dir string) ([]os.DirEntry, error) {
+	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
