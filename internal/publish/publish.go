@@ -43,6 +43,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rapsheet/rapsheet/internal/filelock"
 )
 
@@ -196,11 +198,22 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	if err := syncTree(root, temp); err != nil {
-		return Result{}, fmt.Errorf("sync the release: %w", err)
-	}
-	if err := verifyIn(ctx, root, temp, res.Manifest, nil); err != nil {
-		return Result{}, fmt.Errorf("read back the release: %w", err)
+	// What is read back comes from the system's memory in either order, so the disk need not be waited for first.
+	var g errgroup.Group
+	g.Go(func() error {
+		if err := syncTree(root, temp); err != nil {
+			return fmt.Errorf("sync the release: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		if err := verifyIn(ctx, root, temp, res.Manifest, nil); err != nil {
+			return fmt.Errorf("read back the release: %w", err)
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return Result{}, err
 	}
 	name := path.Join(releasesName, releaseName(rel.Sequence))
 	if err := root.Rename(temp, name); err != nil {

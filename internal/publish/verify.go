@@ -290,6 +290,8 @@ type verifier struct {
 	root *os.Root
 	m    *Manifest
 	each func(eco, id string, doc []byte) error
+
+	mu   sync.Mutex
 	want map[string]File // not seen yet
 }
 
@@ -302,21 +304,22 @@ func (v *verifier) top(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
 	for _, d := range list {
-		switch name := d.Name(); {
-		case name == manifestName && d.Type().IsRegular():
-		case name == dumpName && d.IsDir():
-			err = v.dump(ctx)
-		case name == upstreamName && d.IsDir():
-			err = v.upstream(ctx)
-		default:
-			err = v.file(ctx, name, d)
-		}
-		if err != nil {
-			return err
-		}
+		g.Go(func() error {
+			switch name := d.Name(); {
+			case name == manifestName && d.Type().IsRegular():
+				return nil
+			case name == dumpName && d.IsDir():
+				return v.dump(ctx)
+			case name == upstreamName && d.IsDir():
+				return v.upstream(ctx)
+			default:
+				return v.file(ctx, name, d)
+			}
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
 func (v *verifier) dump(ctx context.Context) error {
@@ -324,19 +327,20 @@ func (v *verifier) dump(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	// While one directory is listed, another is read.
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	seen := 0
 	for _, d := range list {
-		_, eco := v.m.Ecosystems[d.Name()]
-		switch {
-		case eco && d.IsDir():
+		if _, eco := v.m.Ecosystems[d.Name()]; eco && d.IsDir() {
 			seen++
-			err = v.ecosystem(ctx, d.Name())
-		default:
-			err = v.file(ctx, path.Join(dumpName, d.Name()), d)
+			g.Go(func() error { return v.ecosystem(ctx, d.Name()) })
+			continue
 		}
-		if err != nil {
-			return err
-		}
+		g.Go(func() error { return v.file(ctx, path.Join(dumpName, d.Name()), d) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	if seen != len(v.m.Ecosystems) {
 		return damaged(dumpName, "lacks the directory of an ecosystem")
@@ -527,11 +531,13 @@ func (v *verifier) file(ctx context.Context, name string, d os.DirEntry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	v.mu.Lock()
 	want, ok := v.want[name]
+	delete(v.want, name)
+	v.mu.Unlock()
 	if !ok {
 		return damaged(name, "is not in the manifest")
 	}
-	delete(v.want, name)
 	if !d.Type().IsRegular() {
 		return damaged(name, "is not a file")
 	}
@@ -582,14 +588,12 @@ func (v *verifier) snapshot() error {
 	return nil
 }
 
-// listDir gives what is in a directory, by name.
+// listDir gives what is in a directory, in any order.
 func listDir(root *os.Root, dir string) ([]os.DirEntry, error) {
 	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	list, err := f.ReadDir(-1)
-	slices.SortFunc(list, func(x, y os.DirEntry) int { return strings.Compare(x.Name(), y.Name()) })
-	return list, err
+	return f.ReadDir(-1)
 }
