@@ -20,6 +20,7 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/atomicfile"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/report"
 	"github.com/rapsheet/rapsheet/internal/sbom"
@@ -120,6 +121,7 @@ not be read; what that was stands at the end of the report.`,
 
 func (a *app) inventoryOptions(p *progress) inventory.Options {
 	return inventory.Options{
+		Kinds: lockfile.Kinds(),
 		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
 			return sbom.Read(ctx, r, path, sbom.Options{})
 		},

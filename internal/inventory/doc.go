@@ -1,10 +1,10 @@
 // Package inventory finds what is used in a file tree: it walks the tree once
-// and turns every lockfile and manifest that it knows into a stream of
-// sightings, each with the evidence found beside it (resolved URL, registry
-// host, integrity digests, line).
+// and turns every file of a [Kind] that it is given into a stream of sightings, each
+// with the evidence found beside it (resolved URL, registry host, integrity digests,
+// line). The kinds are in the packages below this one.
 //
 // Flow: [Walk] lists directories in lexical order, files before subdirectories.
-// A file whose name a reader of the table (readers) or the SBOM names know is
+// A file whose name one of the kinds ([Options.Kinds]) or the SBOM names know is
 // opened beside its directory and handed to a small pool of workers; the results
 // are put back into walk order, so two walks of one tree give one stream.
 // [ReadFile] and [Read] are the same for a single file and for standard input,

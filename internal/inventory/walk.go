@@ -29,8 +29,10 @@ const (
 	DefaultPerFile  = 10 * time.Second
 )
 
-// Options are the limits and wishes of a walk. The zero value is ready to use.
+// Options are the limits and wishes of a walk. The zero value recognises nothing.
 type Options struct {
+	// Kinds are the files to recognise, by name in this order.
+	Kinds []Kind
 	// FileSize is the number of bytes up to which one file is read; 0 means [DefaultFileSize].
 	FileSize int64
 	// SBOMSize is the same for an SBOM as it lies on disk, which is read as a stream; 0 means
@@ -102,7 +104,7 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 			return
 		}
 		defer top.close()
-		w := &walker{opt: opt, shown: shown, top: top, readers: readers()}
+		w := &walker{opt: opt, shown: shown, top: top}
 		st := &stream{opt: opt, entries: &w.entries, wait: true}
 		st.run(ctx, w.walk, yield)
 	}
@@ -122,7 +124,6 @@ type walker struct {
 	opt     Options
 	shown   string // the root as shown
 	top     *top
-	readers []reader
 	entries atomic.Int64
 
 	links, specials, ignored, devices int
@@ -142,7 +143,7 @@ type directory struct {
 // candidate is a file worth opening.
 type candidate struct {
 	name string
-	rd   *reader // nil for a possible SBOM
+	kind *Kind // nil for a possible SBOM
 	link bool
 	// sure says that the name promises an SBOM, so that another content is worth a note.
 	sure bool
@@ -175,7 +176,7 @@ func (w *walker) walk(ctx context.Context, submit func(*job) bool) {
 		d.subs = d.subs[1:]
 		sub, err := w.enter(d, name)
 		if err != nil {
-			if !w.note(rapsheet.NoteUnread, join(d.rel, name), reason(err)) {
+			if !w.note(rapsheet.NoteUnread, join(d.rel, name), Reason(err)) {
 				return
 			}
 			continue
@@ -288,7 +289,7 @@ func (w *walker) list(ctx context.Context, d *directory) error {
 			}
 		}
 		if err != nil {
-			if err != io.EOF && !w.note(rapsheet.NoteUnread, d.rel, reason(err)) {
+			if err != io.EOF && !w.note(rapsheet.NoteUnread, d.rel, Reason(err)) {
 				return errStop
 			}
 			break
@@ -344,10 +345,8 @@ func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidat
 
 func (w *walker) candidate(dir, name string) (candidate, bool) {
 	rel := join(dir, name)
-	for i := range w.readers {
-		if w.readers[i].match(name, rel) {
-			return candidate{name: name, rd: &w.readers[i]}, true
-		}
+	if k := w.opt.byName(name, rel); k != nil {
+		return candidate{name: name, kind: k}, true
 	}
 	if w.opt.SBOM != nil && w.opt.SniffSBOM != nil {
 		if sure, ok := sbomName(name); ok {
@@ -370,7 +369,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 	}
 	f, err := w.top.open(d.f, d.rel, c.name, false)
 	if err != nil {
-		return w.note(rapsheet.NoteUnread, rel, reason(err))
+		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
 	info, err := f.Stat()
 	switch {
@@ -382,10 +381,10 @@ func (w *walker) file(d *directory, c candidate) bool {
 	}
 	if err != nil {
 		f.Close()
-		return w.note(rapsheet.NoteUnread, rel, reason(err))
+		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
-	in := &input{path: w.path(rel), rel: rel, size: info.Size(), r: f, fsys: w.top.fs(w.opt.FileSize)}
-	return w.submit(&job{in: in, rd: c.rd, sbom: c.rd == nil, sure: c.sure, timed: true, close: f.Close})
+	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.top.fs(w.opt.FileSize)}
+	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }
 
 // loadIgnore reads d's .gitignore. One that cannot be read excludes nothing.
@@ -442,19 +441,19 @@ func sbomName(name string) (sure, ok bool) {
 // unread is a note about a file that could not be read.
 func unread(path string, err error) *rapsheet.Note {
 	n := &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: path}
-	var at *lineError
+	var at *LineError
 	if errors.As(err, &at) {
-		n.Line = at.line
+		n.Line = at.Line
 		if err == error(at) {
-			err = at.err // the note has the line
+			err = at.Err // the note has the line
 		}
 	}
-	n.Message = reason(err)
+	n.Message = Reason(err)
 	return n
 }
 
-// reason is err as one line, without the path that the note already has.
-func reason(err error) string {
+// Reason is err as one line, without the path that the note already has.
+func Reason(err error) string {
 	s := err.Error()
 	var pe *fs.PathError
 	if errors.As(err, &pe) && err == error(pe) {
@@ -476,16 +475,16 @@ func reason(err error) string {
 // maxReason bounds an error's text; the list of supported files is the longest of our own.
 const maxReason = 2000
 
-// lineError is an error at a line of the file being read.
-type lineError struct {
-	line int
-	err  error
+// LineError is an error at a line of the file being read.
+type LineError struct {
+	Line int
+	Err  error
 }
 
-func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
-func (e *lineError) Unwrap() error { return e.err }
+func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *LineError) Unwrap() error { return e.Err }
 
-// atLine is an error at a line of the file that is read.
-func atLine(line int, format string, args ...any) error {
-	return &lineError{line, fmt.Errorf(format, args...)}
+// AtLine is an error at a line of the file that is read.
+func AtLine(line int, format string, args ...any) error {
+	return &LineError{line, fmt.Errorf(format, args...)}
 }

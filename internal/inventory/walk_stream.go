@@ -31,8 +31,8 @@ type item struct {
 type job struct {
 	note *rapsheet.Note
 
-	in *input
-	rd *reader // nil: recognise by content
+	in   *File
+	kind *Kind // nil: recognise by content
 	// sbom says to try only an SBOM; sure, that anything else is worth a note.
 	sbom, sure bool
 	timed      bool
@@ -204,9 +204,9 @@ func (st *stream) read(walk context.Context, j *job) {
 		return // the stream ends with the reason
 	}
 	if err != nil {
-		items = append(items, item{err: unread(j.in.path, err)})
+		items = append(items, item{err: unread(j.in.Path, err)})
 	}
-	st.opt.Logger.Debug("file read", "path", j.in.path, "sightings", n, "error", err)
+	st.opt.Logger.Debug("file read", "path", j.in.Path, "sightings", n, "error", err)
 	if len(items) > 0 {
 		flush()
 	}
@@ -216,22 +216,22 @@ func (st *stream) read(walk context.Context, j *job) {
 func (st *stream) recognise(ctx context.Context, j *job, yield func(rapsheet.Sighting, error) bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			st.opt.Logger.Error("reader panicked", "path", j.in.path, "panic", p, "stack", string(debug.Stack()))
+			st.opt.Logger.Error("reader panicked", "path", j.in.Path, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error, please report it: the reader panicked: %.200v", p)
 		}
 	}()
-	raw := j.in.r
+	raw := j.in.R
 	src := &source{ctx: ctx, r: bounded.Reader(raw, st.opt.FileSize, "file")}
-	j.in.r = src
-	rd := j.rd
-	if rd == nil {
+	j.in.R = src
+	kind := j.kind
+	if kind == nil {
 		head, err := src.peek(sniffSize)
 		if err != nil {
 			return err
 		}
 		if st.isSBOM(head, st.opt.FileSize) {
 			src.r = bounded.Reader(raw, st.opt.SBOMSize-int64(len(head)), "SBOM")
-			for s, err := range st.opt.SBOM(ctx, src, j.in.path) {
+			for s, err := range st.opt.SBOM(ctx, src, j.in.Path) {
 				if !yield(s, err) {
 					return nil
 				}
@@ -244,11 +244,11 @@ func (st *stream) recognise(ctx context.Context, j *job, yield func(rapsheet.Sig
 			}
 			return nil
 		}
-		if rd = byContent(head); rd == nil {
-			return unrecognised(st.opt.SBOM != nil)
+		if kind = st.opt.byContent(head); kind == nil {
+			return st.opt.unrecognised()
 		}
 	}
-	return rd.read(ctx, j.in, &sink{in: j.in, kind: rd.kind, yield: yield})
+	return kind.Read(ctx, j.in, &Sink{File: j.in, Kind: kind.Name, Yield: yield})
 }
 
 // source is a file being read: it stops when the file's time is over, and can be looked into.

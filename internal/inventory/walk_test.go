@@ -1,4 +1,4 @@
-package inventory
+package inventory_test
 
 import (
 	"bytes"
@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
 )
 
 // makeTree writes files below a new directory: a name that ends in a slash is a
@@ -46,12 +48,16 @@ func makeTree(tb testing.TB, files map[string]string) string {
 	return root
 }
 
+// options recognise lockfiles.
+func options() inventory.Options { return inventory.Options{Kinds: lockfile.Kinds()} }
+
 // lockOf is a package-lock.json of those packages, each "name@version".
 func lockOf(packages ...string) string {
 	var b strings.Builder
 	b.WriteString(`{"lockfileVersion": 3, "packages": {"": {}`)
 	for _, p := range packages {
-		name, version := nameAndVersion(p)
+		at := strings.LastIndexByte(p, '@')
+		name, version := p[:at], p[at+1:]
 		fmt.Fprintf(&b, ",\n\"node_modules/%s\": {\"version\": %q}", name, version)
 	}
 	b.WriteString("}}\n")
@@ -118,8 +124,8 @@ func TestWalkOrder(t *testing.T) {
 	}
 	want = append(want, "z/package-lock.json z@1.0.0")
 	for _, workers := range []int{1, 2, 7} {
-		var last Progress
-		stream := Walk(t.Context(), root, Options{Workers: workers, Progress: func(p Progress) { last = p }})
+		var last inventory.Progress
+		stream := inventory.Walk(t.Context(), root, inventory.Options{Kinds: lockfile.Kinds(), Workers: workers, Progress: func(p inventory.Progress) { last = p }})
 		expect(t, collect(t, root, stream), want...)
 		expect(t, collect(t, root, stream), want...) // a second time
 		if last.Sightings != len(want) || last.Files != 47 || last.Entries < 90 {
@@ -131,10 +137,10 @@ func TestWalkOrder(t *testing.T) {
 func TestWalkFromWorkingDirectory(t *testing.T) {
 	root := makeTree(t, map[string]string{"a/package-lock.json": lockOf("x@1.0.0"), "link": "-> a"})
 	t.Chdir(root)
-	expect(t, collect(t, "-", Walk(t.Context(), ".", Options{})), "a/package-lock.json x@1.0.0", "info .: 1 symbolic links not followed")
-	expect(t, collect(t, "-", Walk(t.Context(), "link/", Options{})), "link/package-lock.json x@1.0.0")
-	expect(t, collect(t, "-", Walk(t.Context(), "./a/package-lock.json", Options{})), "a/package-lock.json x@1.0.0")
-	expect(t, collect(t, "-", Walk(t.Context(), "none", Options{})), "unread none: stat: no such file or directory")
+	expect(t, collect(t, "-", inventory.Walk(t.Context(), ".", options())), "a/package-lock.json x@1.0.0", "info .: 1 symbolic links not followed")
+	expect(t, collect(t, "-", inventory.Walk(t.Context(), "link/", options())), "link/package-lock.json x@1.0.0")
+	expect(t, collect(t, "-", inventory.Walk(t.Context(), "./a/package-lock.json", options())), "a/package-lock.json x@1.0.0")
+	expect(t, collect(t, "-", inventory.Walk(t.Context(), "none", options())), "unread none: stat: no such file or directory")
 }
 
 func TestWalkHostileTrees(t *testing.T) {
@@ -159,7 +165,7 @@ func TestWalkHostileTrees(t *testing.T) {
 		if err := makePipe(filepath.Join(root, "z", ".npmrc")); err != nil {
 			t.Skip(err)
 		}
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{})),
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, options())),
 			"unread out/yarn.lock: symbolic link out of the tree: not followed",
 			"z/package-lock.json z@2.0.0",
 			"z/yarn.lock z@1.0.0",
@@ -191,7 +197,7 @@ func TestWalkHostileTrees(t *testing.T) {
 			}
 		})
 		for range 400 {
-			for _, line := range collect(t, root, Walk(t.Context(), root, Options{})) {
+			for _, line := range collect(t, root, inventory.Walk(t.Context(), root, options())) {
 				if strings.Contains(line, "secret") {
 					t.Errorf("read outside the root: %s", line)
 				}
@@ -203,14 +209,14 @@ func TestWalkHostileTrees(t *testing.T) {
 
 	t.Run("D75 an open never follows a link", func(t *testing.T) {
 		root := makeTree(t, map[string]string{"f": "-> " + outside + "/package-lock.json", "d": "-> " + outside, "in": "-> real", "real/x": ""})
-		top, err := openTop(root)
+		top, err := inventory.OpenTop(root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer top.close()
+		defer top.Close()
 		for _, name := range []string{"f", "d", "in"} {
 			for _, directory := range []bool{false, true} {
-				if f, err := top.open(top.f, ".", name, directory); err == nil {
+				if f, err := top.Open(name, directory); err == nil {
 					t.Errorf("%s (directory %v) was opened as %s", name, directory, f.Name())
 					f.Close()
 				}
@@ -225,7 +231,7 @@ func TestWalkHostileTrees(t *testing.T) {
 		t.Cleanup(func() { os.Chmod(filepath.Join(root, "a"), 0o755) })
 		os.Chmod(filepath.Dir(root), 0o755) // made for its owner only
 		withoutRoot(t)                      // who reads everything
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{})),
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, options())),
 			"unread a: open: permission denied", "unread b/package-lock.json: open: permission denied", "c/package-lock.json c@1.0.0")
 	})
 
@@ -236,14 +242,14 @@ func TestWalkHostileTrees(t *testing.T) {
 		}
 		files["2/package-lock.json"] = lockOf("last@1.0.0")
 		root := makeTree(t, files)
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{Entries: 20})),
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: lockfile.Kinds(), Entries: 20})),
 			"0/package-lock.json first@1.0.0", "unread 1: more than 20 entries: the walk stopped here")
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{Entries: 55})), "0/package-lock.json first@1.0.0", "2/package-lock.json last@1.0.0")
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: lockfile.Kinds(), Entries: 55})), "0/package-lock.json first@1.0.0", "2/package-lock.json last@1.0.0")
 	})
 
 	t.Run("D78 deeper than the limit", func(t *testing.T) {
 		root := makeTree(t, map[string]string{"a/package-lock.json": lockOf("a@1.0.0"), "a/b/package-lock.json": lockOf("b@1.0.0"), "c/package-lock.json": lockOf("c@1.0.0")})
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{Depth: 1})),
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: lockfile.Kinds(), Depth: 1})),
 			"a/package-lock.json a@1.0.0", "unread a/b: deeper than 1 directories: not entered", "c/package-lock.json c@1.0.0")
 
 		// 5,000 deep: longer than any path that the system takes at once.
@@ -251,7 +257,7 @@ func TestWalkHostileTrees(t *testing.T) {
 		if err := makeDeep(deep, 5000); err != nil {
 			t.Skip(err)
 		}
-		got := collect(t, deep, Walk(t.Context(), deep, Options{}))
+		got := collect(t, deep, inventory.Walk(t.Context(), deep, options()))
 		if len(got) != 1 || !strings.HasSuffix(got[0], "/d: deeper than 128 directories: not entered") {
 			t.Errorf("%d lines, the first %.200q", len(got), got)
 		}
@@ -265,7 +271,7 @@ func TestWalkHostileTrees(t *testing.T) {
 		}
 		os.WriteFile(filepath.Join(dir, "package-lock.json"), []byte(lockOf("a@1.0.0")), 0o644)
 		os.WriteFile(filepath.Join(dir, ".npmrc"), []byte("registry=https://r.example/"), 0o644)
-		expect(t, collect(t, root, Walk(t.Context(), root, Options{})), "x\xffy\x1b[2J/package-lock.json a@1.0.0")
+		expect(t, collect(t, root, inventory.Walk(t.Context(), root, options())), "x\xffy\x1b[2J/package-lock.json a@1.0.0")
 	})
 }
 
@@ -287,24 +293,24 @@ func TestWalkIgnore(t *testing.T) {
 		"c/package-lock.json":           lockOf("no@1.0.0"),
 		"c/yarn.lock":                   "c@1:\n  version \"1.0.0\"\n",
 	})
-	expect(t, collect(t, root, Walk(t.Context(), root, Options{RespectIgnore: true})),
+	expect(t, collect(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: lockfile.Kinds(), RespectIgnore: true})),
 		"a/b/package-lock.json a-b@1.0.0", "c/yarn.lock c@1.0.0", "sub/build/package-lock.json sub-build@1.0.0", "x1/package-lock.json x1@1.0.0",
 		"info .: 9 entries left out by .gitignore")
-	all := collect(t, root, Walk(t.Context(), root, Options{}))
+	all := collect(t, root, inventory.Walk(t.Context(), root, options()))
 	if len(all) != 13 {
 		t.Errorf("without being asked, something is left out: %q", all)
 	}
 }
 
 // readerOf replaces what Walk would use by one reader, for a file called "test".
-func readerOf(read func(ctx context.Context, in *input, out *sink) error) *reader {
-	return &reader{kind: "test", match: named("test"), read: read}
+func readerOf(read func(ctx context.Context, in *inventory.File, out *inventory.Sink) error) *inventory.Kind {
+	return &inventory.Kind{Name: "test", Match: func(base, _ string) bool { return base == "test" }, Read: read}
 }
 
-func runReader(tb testing.TB, opt Options, r io.Reader, read func(ctx context.Context, in *input, out *sink) error) []string {
+func runReader(tb testing.TB, opt inventory.Options, r io.Reader, read func(ctx context.Context, in *inventory.File, out *inventory.Sink) error) []string {
 	tb.Helper()
 	return collect(tb, "-", func(yield func(rapsheet.Sighting, error) bool) {
-		runOne(tb.Context(), opt.withDefaults(), &job{in: &input{path: "test", r: r}, rd: readerOf(read), timed: true}, yield)
+		inventory.RunOne(tb.Context(), opt, &inventory.File{Path: "test", R: r}, readerOf(read), yield)
 	})
 }
 
@@ -315,8 +321,8 @@ func (e endless) Read(p []byte) (int, error) { return copy(p, e), nil }
 
 func TestReaderLimits(t *testing.T) {
 	t.Run("a panic is a note", func(t *testing.T) {
-		got := runReader(t, Options{}, strings.NewReader(""), func(_ context.Context, _ *input, out *sink) error {
-			out.sighting(rapsheet.Package{Name: "before", Version: "1"}, 1, rapsheet.Evidence{})
+		got := runReader(t, inventory.Options{}, strings.NewReader(""), func(_ context.Context, _ *inventory.File, out *inventory.Sink) error {
+			out.Sighting(rapsheet.Package{Name: "before", Version: "1"}, 1, rapsheet.Evidence{})
 			var m map[string]int
 			m["x\ny"] = 1
 			return nil
@@ -324,16 +330,16 @@ func TestReaderLimits(t *testing.T) {
 		expect(t, got, "test before@1", "unread test: internal error, please report it: the reader panicked: assignment to entry in nil map")
 	})
 	t.Run("D76 a file that grows for ever", func(t *testing.T) {
-		got := runReader(t, Options{FileSize: 1 << 20}, endless("x"), func(_ context.Context, in *input, _ *sink) error {
-			_, err := in.all()
+		got := runReader(t, inventory.Options{FileSize: 1 << 20}, endless("x"), func(_ context.Context, in *inventory.File, _ *inventory.Sink) error {
+			_, err := in.All()
 			return err
 		})
 		expect(t, got, "unread test: file is larger than the limit of 1048576 bytes")
 	})
 	t.Run("a file that takes too long", func(t *testing.T) {
-		got := runReader(t, Options{PerFile: 20 * time.Millisecond, FileSize: 1 << 60}, endless("x"), func(_ context.Context, in *input, out *sink) error {
-			out.sighting(rapsheet.Package{Name: "before", Version: "1"}, 1, rapsheet.Evidence{})
-			_, err := io.Copy(io.Discard, in.r)
+		got := runReader(t, inventory.Options{PerFile: 20 * time.Millisecond, FileSize: 1 << 60}, endless("x"), func(_ context.Context, in *inventory.File, out *inventory.Sink) error {
+			out.Sighting(rapsheet.Package{Name: "before", Version: "1"}, 1, rapsheet.Evidence{})
+			_, err := io.Copy(io.Discard, in.R)
 			return err
 		})
 		expect(t, got, "test before@1", "unread test: reading takes longer than 20ms: the rest was not read")
@@ -341,13 +347,13 @@ func TestReaderLimits(t *testing.T) {
 	t.Run("a consumer that takes long is not the file's fault", func(t *testing.T) {
 		n := 0
 		for _, err := range func(yield func(rapsheet.Sighting, error) bool) {
-			opt := Options{PerFile: 50 * time.Millisecond}.withDefaults()
-			runOne(t.Context(), opt, &job{in: &input{path: "test", r: strings.NewReader("")}, timed: true, rd: readerOf(func(_ context.Context, _ *input, out *sink) error {
+			opt := inventory.Options{PerFile: 50 * time.Millisecond}
+			inventory.RunOne(t.Context(), opt, &inventory.File{Path: "test", R: strings.NewReader("")}, readerOf(func(_ context.Context, _ *inventory.File, out *inventory.Sink) error {
 				for range 5000 {
-					out.sighting(rapsheet.Package{Name: "x"}, 1, rapsheet.Evidence{})
+					out.Sighting(rapsheet.Package{Name: "x"}, 1, rapsheet.Evidence{})
 				}
 				return nil
-			})}, yield)
+			}), yield)
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -367,7 +373,7 @@ func TestReaderLimits(t *testing.T) {
 			}
 		}()
 		root := makeTree(t, map[string]string{"package-lock.json": lockOf("a@1.0.0")})
-		for range Walk(t.Context(), root, Options{}) {
+		for range inventory.Walk(t.Context(), root, options()) {
 			panic("mine")
 		}
 	})
@@ -388,7 +394,7 @@ func TestWalkStops(t *testing.T) {
 	t.Run("when the consumer has enough", func(t *testing.T) {
 		for _, after := range []int{1, 64, 65, 5000} {
 			n := 0
-			for range Walk(t.Context(), root, Options{}) {
+			for range inventory.Walk(t.Context(), root, options()) {
 				if n++; n == after {
 					break
 				}
@@ -399,7 +405,7 @@ func TestWalkStops(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		n, last := 0, error(nil)
-		for _, err := range Walk(ctx, root, Options{}) {
+		for _, err := range inventory.Walk(ctx, root, options()) {
 			if last != nil {
 				t.Fatalf("%v after %v", err, last)
 			}
@@ -417,7 +423,7 @@ func TestWalkStops(t *testing.T) {
 		defer w.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		expect(t, collect(t, "", Read(ctx, r, "-", Options{})), "error: context deadline exceeded")
+		expect(t, collect(t, "", inventory.Read(ctx, r, "-", options())), "error: context deadline exceeded")
 	})
 	for deadline := time.Now().Add(2 * time.Second); runtime.NumGoroutine() > before; {
 		if time.Now().After(deadline) {
@@ -428,7 +434,7 @@ func TestWalkStops(t *testing.T) {
 }
 
 // fakeSBOM recognises texts that begin with "SBOM" and reads a name from them, decompressing as the real one does.
-func fakeSBOM(opt Options) Options {
+func fakeSBOM(opt inventory.Options) inventory.Options {
 	opt.SniffSBOM = func(head []byte) bool { return bytes.HasPrefix(head, []byte("SBOM")) }
 	opt.SBOM = func(_ context.Context, r io.Reader, path string) rapsheet.Sightings {
 		return func(yield func(rapsheet.Sighting, error) bool) {
@@ -458,58 +464,19 @@ func TestSBOMs(t *testing.T) {
 		"g.cdx.json":    "{}", "h.spdx": "license", "carbom.json": "SBOM no", "data.json": "SBOM no", "bom.json.gz.bak": "SBOM no",
 		"named.txt": "SBOM t", "other.txt": "hello", "big.txt": "SBOM " + strings.Repeat("x", 100_000),
 	})
-	opt := fakeSBOM(Options{})
-	expect(t, collect(t, root, Walk(t.Context(), root, opt)),
+	opt := fakeSBOM(options())
+	expect(t, collect(t, root, inventory.Walk(t.Context(), root, opt)),
 		"a.cdx.json a@1", "b.spdx b@1", "bom.json c@1", "d-bom.xml d@1", "f.cdx.json.gz f@1",
 		"unread g.cdx.json: named like an SBOM, and not recognised as one", "sbom-e.json e@1")
-	expect(t, collect(t, root, Walk(t.Context(), root, Options{}))) // without a reader for them
-	expect(t, collect(t, root, ReadFile(t.Context(), filepath.Join(root, "named.txt"), opt)), "named.txt t@1")
-	if got := collect(t, root, ReadFile(t.Context(), filepath.Join(root, "big.txt"), opt)); len(got) != 1 || len(got[0]) < 100_000 {
+	expect(t, collect(t, root, inventory.Walk(t.Context(), root, options()))) // without a reader for them
+	expect(t, collect(t, root, inventory.ReadFile(t.Context(), filepath.Join(root, "named.txt"), opt)), "named.txt t@1")
+	if got := collect(t, root, inventory.ReadFile(t.Context(), filepath.Join(root, "big.txt"), opt)); len(got) != 1 || len(got[0]) < 100_000 {
 		t.Errorf("%d lines of %d bytes: what was looked at to recognise it is missing", len(got), len(got[0]))
 	}
-	got := collect(t, root, ReadFile(t.Context(), filepath.Join(root, "other.txt"), opt))
-	if len(got) != 1 || !strings.HasPrefix(got[0], "unread other.txt: not recognised: is this a lockfile or an SBOM? supported: package-lock.json, yarn.lock") {
+	got := collect(t, root, inventory.ReadFile(t.Context(), filepath.Join(root, "other.txt"), opt))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "unread other.txt: not recognised: is this a lockfile or an SBOM? supported: bun.lock, package-lock.json") {
 		t.Errorf("%q", got)
 	}
-}
-
-func TestReadByContent(t *testing.T) {
-	scalibr := filepath.Join(scalibrDir(t), "language", "javascript")
-	tests := []struct{ file, kind string }{
-		{"packagelockjson/testdata/one-package.v1.json", "package-lock.json"},
-		{"packagelockjson/testdata/one-package.v2.json", "package-lock.json"},
-		{"packagelockjson/testdata/workspaces.v3.json", "package-lock.json"},
-		{"yarnlock/testdata/one-package.v1.lock", "yarn.lock"},
-		{"yarnlock/testdata/one-package.v2.lock", "yarn.lock"},
-		{"pnpmlock/testdata/one-package.yaml", "pnpm-lock.yaml"},
-		{"pnpmlock/testdata/one-package.v9.yaml", "pnpm-lock.yaml"},
-		{"bunlock/testdata/one-package.json5", "bun.lock"},
-		{"bunlock/testdata/urls.json5", "bun.lock"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.file, func(t *testing.T) {
-			b, err := os.ReadFile(filepath.Join(scalibr, filepath.FromSlash(tt.file)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := 0
-			for s, err := range Read(t.Context(), bytes.NewReader(b), "-", Options{}) {
-				if err != nil || s.Location.Kind != tt.kind || s.Location.Path != "-" {
-					t.Errorf("%v %v, want kind %s", s.Location, err, tt.kind)
-				}
-				n++
-			}
-			if n == 0 {
-				t.Error("nothing read")
-			}
-		})
-	}
-	// deno.lock 4, as docs.deno.com shows it.
-	deno := `{"version": "4", "specifiers": {"npm:a@1": "1.0.0"}, "npm": {"a@1.0.0": {"integrity": "x"}}}`
-	expect(t, collect(t, "", Read(t.Context(), strings.NewReader(deno), "-", Options{})), "- a@1.0.0")
-	// A name counts before the content.
-	expect(t, collect(t, "", Read(t.Context(), strings.NewReader("a@1:\n  version \"1.0.0\"\n"), "dir/yarn.lock", Options{})), "dir/yarn.lock a@1.0.0")
-	expect(t, collect(t, "", Read(t.Context(), strings.NewReader(""), "yarn.lock", Options{})))
 }
 
 func TestReadFile(t *testing.T) {
@@ -517,43 +484,53 @@ func TestReadFile(t *testing.T) {
 		"package-lock.json": lockOf("a@1.0.0"), ".npmrc": "registry=https://r.example/", "link.json": "-> package-lock.json", "d/": "",
 	})
 	at := func(name string) string { return filepath.Join(root, name) }
-	for s, err := range ReadFile(t.Context(), at("package-lock.json"), Options{}) {
+	for s, err := range inventory.ReadFile(t.Context(), at("package-lock.json"), options()) {
 		if err != nil || s.Evidence.Host != "r.example" {
 			t.Errorf("%+v %v: what stands beside the file was not read", s, err)
 		}
 	}
-	expect(t, collect(t, root, ReadFile(t.Context(), at("link.json"), Options{})), "link.json a@1.0.0")
-	expect(t, collect(t, root, ReadFile(t.Context(), at("d"), Options{})), "unread d: is a directory")
-	expect(t, collect(t, root, ReadFile(t.Context(), at("none"), Options{})), "unread none: stat: no such file or directory")
-	expect(t, collect(t, root, ReadFile(t.Context(), os.DevNull, Options{})), "unread /dev/null: is a special file: not opened")
+	expect(t, collect(t, root, inventory.ReadFile(t.Context(), at("link.json"), options())), "link.json a@1.0.0")
+	expect(t, collect(t, root, inventory.ReadFile(t.Context(), at("d"), options())), "unread d: is a directory")
+	expect(t, collect(t, root, inventory.ReadFile(t.Context(), at("none"), options())), "unread none: stat: no such file or directory")
+	expect(t, collect(t, root, inventory.ReadFile(t.Context(), os.DevNull, options())), "unread /dev/null: is a special file: not opened")
 }
 
 func TestSiblingsAreBounded(t *testing.T) {
 	outside := makeTree(t, map[string]string{"secret": "x"})
 	root := makeTree(t, map[string]string{"d/big": strings.Repeat("x", 100), "d/f": "hello", "d/out": "-> " + outside + "/secret"})
-	top, err := openTop(root)
+	top, err := inventory.OpenTop(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer top.close()
-	in := &input{rel: "d/package.json", fsys: top.fs(50)}
-	if b, ok := in.sibling("f", 10); !ok || string(b) != "hello" {
+	defer top.Close()
+	in := &inventory.File{Rel: "d/package.json", FS: top.Files(50)}
+	if b, ok := in.Sibling("f", 10); !ok || string(b) != "hello" {
 		t.Errorf("%q %v", b, ok)
 	}
 	for _, name := range []string{"big", "out", "none", "../../x", "../d"} {
-		if b, ok := in.sibling(name, 1000); ok {
+		if b, ok := in.Sibling(name, 1000); ok {
 			t.Errorf("%s was read: %q", name, b)
 		}
 	}
-	if _, err := fs.ReadFile(in.fsys, "d/big"); err == nil {
+	if _, err := fs.ReadFile(in.FS, "d/big"); err == nil {
 		t.Error("a file larger than the limit was read")
 	}
 	if err := makePipe(filepath.Join(root, "d", "pipe")); err == nil {
-		if _, ok := in.sibling("pipe", 10); ok {
+		if _, ok := in.Sibling("pipe", 10); ok {
 			t.Error("a pipe was read")
 		}
 	}
-	if (&input{rel: "x", fsys: fstest.MapFS{}}).hasSibling("y") || (&input{}).hasSibling("y") || !in.hasSibling("none", "f") {
+	if (&inventory.File{Rel: "x", FS: fstest.MapFS{}}).HasSibling("y") || (&inventory.File{}).HasSibling("y") || !in.HasSibling("none", "f") {
 		t.Error("hasSibling is wrong")
 	}
+}
+
+// What is no file of its own is recognised too, by name and by content.
+func TestRead(t *testing.T) {
+	// deno.lock 4, as docs.deno.com shows it.
+	deno := `{"version": "4", "specifiers": {"npm:a@1": "1.0.0"}, "npm": {"a@1.0.0": {"integrity": "x"}}}`
+	expect(t, collect(t, "", inventory.Read(t.Context(), strings.NewReader(deno), "-", options())), "- a@1.0.0")
+	// A name counts before the content.
+	expect(t, collect(t, "", inventory.Read(t.Context(), strings.NewReader("a@1:\n  version \"1.0.0\"\n"), "dir/yarn.lock", options())), "dir/yarn.lock a@1.0.0")
+	expect(t, collect(t, "", inventory.Read(t.Context(), strings.NewReader(""), "yarn.lock", options())))
 }

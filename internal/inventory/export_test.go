@@ -1,0 +1,30 @@
+package inventory
+
+import (
+	"context"
+	"io/fs"
+	"os"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// Top is a tree as a walk opens it.
+type Top struct{ *top }
+
+func OpenTop(name string) (Top, error) {
+	t, err := openTop(name)
+	return Top{t}, err
+}
+
+// Open opens an entry of the root.
+func (t Top) Open(name string, directory bool) (*os.File, error) {
+	return t.open(t.f, ".", name, directory)
+}
+
+func (t Top) Close()                  { t.close() }
+func (t Top) Files(limit int64) fs.FS { return t.fs(limit) }
+
+// RunOne reads one file as a walk does.
+func RunOne(ctx context.Context, opt Options, in *File, kind *Kind, yield func(rapsheet.Sighting, error) bool) {
+	runOne(ctx, opt.withDefaults(), &job{in: in, kind: kind, timed: true}, yield)
+}

@@ -1,0 +1,80 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// Kind is one kind of file that lists packages. A walk offers every regular file's name to
+// its kinds ([Options.Kinds]), in their order, and the first that matches reads it. Kinds keep
+// nothing between calls and are used concurrently.
+type Kind struct {
+	// Name is what a location's Kind says: "package-lock.json", "Cargo.lock", ….
+	Name string
+	// Match reports whether a file is of this kind, from its base name and its slash-separated path.
+	Match func(base, path string) bool
+	// Content, if not nil, tells by its first bytes a file that people save under another name. It
+	// counts for files that the user names, where no name matched.
+	Content *regexp.Regexp
+	// Read sends what the file lists to out. An error means that the file, or the rest of it, could not be
+	// read; what was sent before stands. A panic is turned into such an error by the caller.
+	Read func(ctx context.Context, in *File, out *Sink) error
+}
+
+// File is what a kind is given to read.
+type File struct {
+	// Path is the file as shown to people; Rel the same file inside FS.
+	Path, Rel string
+	// Size is what the file system says, in bytes; -1 for standard input.
+	Size int64
+	// R is the content, bounded by the walk.
+	R io.Reader
+	// FS is the tree around the file; nil for standard input. It opens regular files, bounded, and
+	// directories, and nothing outside the tree.
+	FS fs.FS
+}
+
+// All gives the whole content.
+func (in *File) All() ([]byte, error) { return io.ReadAll(in.R) }
+
+// Sink takes what is found in one file.
+type Sink struct {
+	File *File
+	// Kind is that of the locations that are sent.
+	Kind string
+	// Yield takes them; once it has given false it is not called again.
+	Yield func(rapsheet.Sighting, error) bool
+	done  bool
+}
+
+// Sighting sends one package seen at line (0 when not known). It reports whether the reader should go on.
+func (s *Sink) Sighting(p rapsheet.Package, line int, ev rapsheet.Evidence) bool {
+	return s.Send(rapsheet.Sighting{
+		Package:  p,
+		Location: rapsheet.Location{Path: s.File.Path, Line: line, Kind: s.Kind},
+		Evidence: ev,
+	}, nil)
+}
+
+// Note sends a note about the file, or one line of it.
+func (s *Sink) Note(kind rapsheet.NoteKind, line int, format string, args ...any) bool {
+	return s.Send(rapsheet.Sighting{}, &rapsheet.Note{
+		Kind: kind, Path: s.File.Path, Line: line, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// Send sends a sighting or an error as it is.
+func (s *Sink) Send(v rapsheet.Sighting, err error) bool {
+	if s.done {
+		return false
+	}
+	if !s.Yield(v, err) {
+		s.done = true
+	}
+	return !s.done
+}

@@ -1,0 +1,91 @@
+package lockfile
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+)
+
+// readPackageResolved reads Package.resolved of the Swift package manager,
+// versions 1 to 3 (https://github.com/swiftlang/swift-package-manager,
+// Sources/PackageGraph/ResolvedPackagesStore.swift). OSV's SwiftURL ecosystem
+// names a package by the address of its repository without the scheme.
+func readPackageResolved(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	b, err := in.Text()
+	if err != nil {
+		return err
+	}
+	l := inventory.NewList(ctx, out, "SwiftURL")
+	err = readJSON(b, func(d *document, key string) error {
+		switch key {
+		case "pins":
+			return d.swiftPins(l)
+		case "object": // version 1
+			return d.object(func(key string) error {
+				if key == "pins" {
+					return d.swiftPins(l)
+				}
+				return d.skip()
+			})
+		}
+		return d.skip()
+	})
+	return l.End(err)
+}
+
+func (d *document) swiftPins(l *inventory.List) error {
+	return d.array(func() error {
+		var identity, kind, location, version string
+		line := 0
+		err := d.object(func(key string) error {
+			if line == 0 {
+				line = d.line()
+			}
+			switch key {
+			case "identity", "package":
+				return d.text(&identity)
+			case "kind":
+				return d.text(&kind)
+			case "location", "repositoryURL":
+				return d.text(&location)
+			case "state":
+				return d.object(func(key string) error {
+					if key == "version" {
+						return d.text(&version)
+					}
+					return d.skip()
+				})
+			}
+			return d.skip()
+		})
+		if err != nil {
+			return err
+		}
+		switch {
+		case kind == "registry":
+			// A registry's package is known by its identity, which is no address.
+			return l.Add(identity, version, line, rapsheet.Evidence{Origin: rapsheet.OriginRegistry})
+		case kind == "localSourceControl" || kind == "fileSystem" || location == "":
+			return l.Add(identity, version, line, inventory.Local(location))
+		}
+		return l.Add(swiftName(location), version, line, l.Git(location))
+	})
+}
+
+// swiftName is the SwiftURL name of a repository: "github.com/apple/swift-nio"
+// for https://github.com/apple/swift-nio.git and git@github.com:apple/swift-nio.git.
+func swiftName(location string) string {
+	name := location
+	if _, rest, ok := strings.Cut(location, "://"); ok {
+		name = rest
+	} else if host, rest, ok := strings.Cut(location, ":"); ok {
+		name = host + "/" + rest
+	}
+	if host, rest, ok := strings.Cut(name, "/"); ok {
+		host = host[strings.LastIndexByte(host, '@')+1:]
+		name = strings.ToLower(host) + "/" + rest
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
+}
