@@ -65,6 +65,9 @@ func (b *Builder) Keep(prev *Index) error {
 		return err
 	}
 	b.kept = k
+	// As much again, and room for what is new: growing in steps copies tens of megabytes each time.
+	n := len(k.records) + len(k.records)/64
+	b.docs, b.entries = slices.Grow(b.docs, n), slices.Grow(b.entries, n)
 	return nil
 }
 

@@ -150,6 +150,10 @@ func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel R
 			}
 		}
 	}
+	if prev != nil {
+		n := prev.manifest.Records.All
+		b.rows = make([]row, 0, n+n/64)
+	}
 	if err := b.prepare(rel); err != nil {
 		return Result{}, err
 	}
