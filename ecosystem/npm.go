@@ -1,6 +1,9 @@
 package ecosystem
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // npm: names are case-sensitive. New ones must be lower case, and legacy names
 // such as JSONStream beside jsonstream are different packages, so a name stays as
@@ -51,4 +54,42 @@ func npmHolding(v string) bool {
 		return true
 	}
 	return rest[0] == '.' && digits(rest[1:])
+}
+
+// NPMArchive reads the package out of the URL of a registry's archive:
+// …/name/-/name-1.0.0.tgz, …/@scope/name/-/name-1.0.0.tgz (the "dist.tarball" of
+// github.com/npm/registry, docs/responses/package-metadata.md). The version is
+// "" when the file is called something else.
+func NPMArchive(raw string) (name, version string, ok bool) {
+	dir, file, ok := strings.Cut(raw, "/-/")
+	if !ok {
+		return "", "", false
+	}
+	_, dir, ok = strings.Cut(dir, "://")
+	if !ok {
+		return "", "", false
+	}
+	if strings.Contains(dir, "%") || strings.Contains(file, "%") {
+		var err1, err2 error
+		dir, err1 = url.PathUnescape(dir)
+		file, err2 = url.PathUnescape(file)
+		if err1 != nil || err2 != nil {
+			return "", "", false
+		}
+	}
+	i := strings.LastIndexByte(dir, '/')
+	if i < 0 {
+		return "", "", false
+	}
+	name = dir[i+1:]
+	last := name
+	if j := strings.LastIndexByte(dir[:i], '/'); j >= 0 && strings.HasPrefix(dir[j+1:], "@") {
+		name = dir[j+1:]
+	}
+	if v, found := strings.CutPrefix(file[strings.LastIndexByte(file, '/')+1:], last+"-"); found {
+		if v, found = strings.CutSuffix(v, ".tgz"); found {
+			version = v
+		}
+	}
+	return name, version, last != ""
 }

@@ -91,19 +91,19 @@ func (a *app) dataDir() (string, error) {
 
 const catalogUsage = "`FILE|DIR|ZIP`, a snapshot, a directory of releases, or records to use instead of the installed catalog, or the word installed; may be repeated"
 
-// installed is the value of --catalog that stands for the catalog that is used
+// installedCatalog is the value of --catalog that stands for the catalog that is used
 // when none is named.
-const installed = "installed"
+const installedCatalog = "installed"
 
 // catalogs opens the catalogs named by --catalog; without one, the installed one.
 func (a *app) catalogs(ctx context.Context, paths []string) (*opened, error) {
 	if len(paths) == 0 {
-		paths = []string{installed}
+		paths = []string{installedCatalog}
 	}
 	o := &opened{}
 	for _, p := range paths {
 		var err error
-		if p == installed {
+		if p == installedCatalog {
 			err = a.addInstalled(o)
 		} else {
 			var ix *index.Index

@@ -20,6 +20,7 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/atomicfile"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/installed"
 	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/report"
@@ -89,7 +90,8 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `Scan looks every package that the targets list up in the catalog. A target is a
 directory (walked once, links not followed), a lockfile, an SBOM (CycloneDX, SPDX,
 Syft; plain or compressed), a package URL, or - for standard input. The default is
-the current directory. Nothing is sent anywhere.
+the current directory. In a directory it also reads what is installed: node_modules,
+site-packages, gems, the extensions of editors. Nothing is run, and nothing is sent anywhere.
 
 It exits with 1 when a malicious package is found, and with 3 when something could
 not be read; what that was stands at the end of the report.`,
@@ -121,7 +123,7 @@ not be read; what that was stands at the end of the report.`,
 
 func (a *app) inventoryOptions(p *progress) inventory.Options {
 	return inventory.Options{
-		Kinds: lockfile.Kinds(),
+		Kinds: slices.Concat(installed.Kinds(), lockfile.Kinds()),
 		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
 			return sbom.Read(ctx, r, path, sbom.Options{})
 		},
@@ -402,6 +404,7 @@ when something could not be read; what that was is said on standard error.`,
 			p := a.progress()
 			defer p.end()
 			opt := a.inventoryOptions(p)
+			opt.Kinds = lockfile.Kinds() // what a project asks for, not what this machine happens to have
 			opt.RespectIgnore = ignore
 			return a.writeSBOM(cmd.Context(), output, targets, opt, write)
 		},

@@ -18,6 +18,9 @@ type Kind struct {
 	Name string
 	// Match reports whether a file is of this kind, from its base name and its slash-separated path.
 	Match func(base, path string) bool
+	// Installed kinds are also asked below node_modules, where what other kinds would find is what packages
+	// were published with. A walk enters node_modules only if one of its kinds is.
+	Installed bool
 	// Content, if not nil, tells by its first bytes a file that people save under another name. It
 	// counts for files that the user names, where no name matched.
 	Content *regexp.Regexp
@@ -37,6 +40,8 @@ type File struct {
 	// FS is the tree around the file; nil for standard input. It opens regular files, bounded, and
 	// directories, and nothing outside the tree.
 	FS fs.FS
+
+	memo *memo
 }
 
 // All gives the whole content.

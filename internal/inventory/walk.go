@@ -104,26 +104,40 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 			return
 		}
 		defer top.close()
-		w := &walker{opt: opt, shown: shown, top: top}
+		w := &walker{opt: opt, shown: shown, top: top, place: place(root)}
 		st := &stream{opt: opt, entries: &w.entries, wait: true}
 		st.run(ctx, w.walk, yield)
 	}
 }
 
-// skipped are the directories that are not entered, see the package comment.
-func skipped(name string) bool {
+// place is where root stands, slash-separated, for kinds that look at the directories above a file.
+func place(root string) string {
+	if abs, err := filepath.Abs(root); err == nil {
+		root = abs
+	}
+	return filepath.ToSlash(root)
+}
+
+// skipped reports whether a directory is not entered, see the package comment.
+func (w *walker) skipped(name string) bool {
 	switch name {
-	case ".git", ".hg", ".svn", "node_modules":
+	case ".git", ".hg", ".svn":
 		return true
+	case nodeModules:
+		return !slices.ContainsFunc(w.opt.Kinds, func(k Kind) bool { return k.Installed })
 	}
 	return false
 }
+
+const nodeModules = "node_modules"
 
 // walker lists one tree and submits its files, in order, from one goroutine.
 type walker struct {
 	opt     Options
 	shown   string // the root as shown
+	place   string // the root, absolute
 	top     *top
+	memo    memo
 	entries atomic.Int64
 
 	links, specials, ignored, devices int
@@ -133,11 +147,14 @@ type walker struct {
 
 // directory is one open directory on the way from the root to where the walk is.
 type directory struct {
-	f      *os.File
-	rel    string // "." is the root
-	depth  int
-	subs   []string
-	ignore *ignoreRules
+	f     *os.File
+	rel   string // "." is the root
+	place string // absolute
+	depth int
+	// installed says that it is node_modules, or below.
+	installed bool
+	subs      []string
+	ignore    *ignoreRules
 }
 
 // candidate is a file worth opening.
@@ -153,7 +170,7 @@ var errStop = errors.New("stop")
 
 func (w *walker) walk(ctx context.Context, submit func(*job) bool) {
 	w.submit = submit
-	stack := []*directory{{f: w.top.f, rel: "."}}
+	stack := []*directory{{f: w.top.f, rel: ".", place: w.place, installed: path.Base(w.place) == nodeModules}}
 	defer func() {
 		for _, d := range stack[1:] {
 			d.f.Close()
@@ -263,7 +280,9 @@ func (w *walker) enter(parent *directory, name string) (*directory, error) {
 		}
 		return nil, nil
 	}
-	return &directory{f: f, rel: rel, depth: parent.depth + 1, ignore: parent.ignore}, nil
+	return &directory{
+		f: f, rel: rel, place: join(parent.place, name), depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || name == nodeModules,
+	}, nil
 }
 
 // list reads d's entries, submits its files and keeps the names of its
@@ -324,16 +343,16 @@ func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidat
 	name := e.Name()
 	switch t := e.Type(); {
 	case t.IsDir():
-		if !skipped(name) {
+		if !w.skipped(name) {
 			d.subs = append(d.subs, name)
 		}
 	case t.IsRegular():
-		if c, ok := w.candidate(d.rel, name); ok {
+		if c, ok := w.candidate(d, name); ok {
 			files = append(files, c)
 		}
 	case t&fs.ModeSymlink != 0:
 		w.links++
-		if c, ok := w.candidate(d.rel, name); ok {
+		if c, ok := w.candidate(d, name); ok {
 			c.link = true
 			files = append(files, c)
 		}
@@ -343,12 +362,11 @@ func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidat
 	return files
 }
 
-func (w *walker) candidate(dir, name string) (candidate, bool) {
-	rel := join(dir, name)
-	if k := w.opt.byName(name, rel); k != nil {
+func (w *walker) candidate(d *directory, name string) (candidate, bool) {
+	if k := w.opt.byName(name, join(d.place, name), d.installed); k != nil {
 		return candidate{name: name, kind: k}, true
 	}
-	if w.opt.SBOM != nil && w.opt.SniffSBOM != nil {
+	if !d.installed && w.opt.SBOM != nil && w.opt.SniffSBOM != nil {
 		if sure, ok := sbomName(name); ok {
 			return candidate{name: name, sure: sure}, true
 		}
@@ -384,6 +402,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
 	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.top.fs(w.opt.FileSize)}
+	in.memo = &w.memo
 	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }
 

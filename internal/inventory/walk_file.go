@@ -33,7 +33,7 @@ func ReadFile(ctx context.Context, name string, opt Options) rapsheet.Sightings 
 			return
 		}
 		defer done()
-		j.kind = opt.byName(path.Base(shown), shown)
+		j.kind = opt.byName(path.Base(shown), place(name), false)
 		runOne(ctx, opt, j, yield)
 	}
 }
@@ -76,7 +76,7 @@ func Read(ctx context.Context, r io.Reader, name string, opt Options) rapsheet.S
 	return func(yield func(rapsheet.Sighting, error) bool) {
 		runOne(ctx, opt, &job{
 			in:   &File{Path: name, Rel: path.Base(name), Size: -1, R: r},
-			kind: opt.byName(path.Base(name), name),
+			kind: opt.byName(path.Base(name), name, false),
 		}, yield)
 	}
 }
@@ -89,11 +89,11 @@ func runOne(ctx context.Context, opt Options, j *job, yield func(rapsheet.Sighti
 	st.run(ctx, func(_ context.Context, submit func(*job) bool) { submit(j) }, yield)
 }
 
-// byName finds the kind of a file, nil if there is none.
-func (o *Options) byName(base, name string) *Kind {
+// byName finds the kind of a file, nil if there is none; only installed ones where a file is below node_modules.
+func (o *Options) byName(base, name string, installed bool) *Kind {
 	for i := range o.Kinds {
-		if o.Kinds[i].Match(base, name) {
-			return &o.Kinds[i]
+		if k := &o.Kinds[i]; (k.Installed || !installed) && k.Match(base, name) {
+			return k
 		}
 	}
 	return nil
@@ -180,19 +180,24 @@ type boundedFile struct {
 
 func (f *boundedFile) Read(p []byte) (int, error) { return f.r.Read(p) }
 
-// Sibling gives a file in the same directory, up to limit bytes; false if it
-// cannot be read or there is no directory.
-func (in *File) Sibling(name string, limit int64) ([]byte, bool) {
+// ReadFile gives a file of the tree, by its path from the root, up to limit bytes; false if it cannot be read.
+func (in *File) ReadFile(name string, limit int64) ([]byte, bool) {
 	if in.FS == nil {
 		return nil, false
 	}
-	f, err := in.FS.Open(path.Join(path.Dir(in.Rel), name))
+	f, err := in.FS.Open(name)
 	if err != nil {
 		return nil, false
 	}
 	defer f.Close()
 	b, err := bounded.ReadAll(f, limit, "file")
 	return b, err == nil
+}
+
+// Sibling gives a file in the same directory, up to limit bytes; false if it
+// cannot be read or there is no directory.
+func (in *File) Sibling(name string, limit int64) ([]byte, bool) {
+	return in.ReadFile(path.Join(path.Dir(in.Rel), name), limit)
 }
 
 // HasSibling reports whether the directory has one of those files.

@@ -2,7 +2,6 @@ package lockfile
 
 import (
 	"context"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -76,7 +75,7 @@ func (l *npmList) resolved(name, version, raw string, line int, digests []rapshe
 	if ev.Origin != rapsheet.OriginURL && ev.Origin != rapsheet.OriginRegistry {
 		return l.Add(name, version, line, ev)
 	}
-	other, otherVersion, ok := tarballName(ev.URL)
+	other, otherVersion, ok := ecosystem.NPMArchive(ev.URL)
 	if !ok {
 		return l.Add(name, version, line, ev)
 	}
@@ -104,44 +103,6 @@ func (l *npmList) fromRegistry(name string) rapsheet.Evidence {
 func withoutBuild(version string) string {
 	v, _, _ := strings.Cut(version, "+")
 	return v
-}
-
-// tarballName reads the package out of the URL of a registry's archive:
-// …/name/-/name-1.0.0.tgz, …/@scope/name/-/name-1.0.0.tgz (the "dist.tarball" of
-// github.com/npm/registry, docs/responses/package-metadata.md). The version is
-// "" when the file is called something else.
-func tarballName(raw string) (name, version string, ok bool) {
-	dir, file, ok := strings.Cut(raw, "/-/")
-	if !ok {
-		return "", "", false
-	}
-	_, dir, ok = strings.Cut(dir, "://")
-	if !ok {
-		return "", "", false
-	}
-	if strings.Contains(dir, "%") || strings.Contains(file, "%") {
-		var err1, err2 error
-		dir, err1 = url.PathUnescape(dir)
-		file, err2 = url.PathUnescape(file)
-		if err1 != nil || err2 != nil {
-			return "", "", false
-		}
-	}
-	i := strings.LastIndexByte(dir, '/')
-	if i < 0 {
-		return "", "", false
-	}
-	name = dir[i+1:]
-	last := name
-	if j := strings.LastIndexByte(dir[:i], '/'); j >= 0 && strings.HasPrefix(dir[j+1:], "@") {
-		name = dir[j+1:]
-	}
-	if v, found := strings.CutPrefix(file[strings.LastIndexByte(file, '/')+1:], last+"-"); found {
-		if v, found = strings.CutSuffix(v, ".tgz"); found {
-			version = v
-		}
-	}
-	return name, version, last != ""
 }
 
 // nameAndVersion splits "name@rest" and "@scope/name@rest"; rest is "" when there is none.

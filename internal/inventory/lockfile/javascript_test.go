@@ -1,6 +1,7 @@
 package lockfile
 
 import (
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"strings"
 	"testing"
@@ -482,7 +483,7 @@ func TestTarballName(t *testing.T) {
 		{"a/-/a-1.0.0.tgz", "", ""},
 	}
 	for _, tt := range tests {
-		name, version, ok := tarballName(tt.url)
+		name, version, ok := ecosystem.NPMArchive(tt.url)
 		if name != tt.name || version != tt.version || ok != (tt.name != "") {
 			t.Errorf("%s: %q %q %v, want %q %q", tt.url, name, version, ok, tt.name, tt.version)
 		}

@@ -1,0 +1,80 @@
+package installed
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+)
+
+// isEditor reports whether a directory is one in which an editor of VS Code's family, or its server on
+// another machine, keeps extensions/.
+func isEditor(dir string) bool {
+	switch strings.TrimSuffix(strings.TrimSuffix(dir, "-server"), "-insiders") {
+	case ".vscode", ".vscode-server", ".vscode-oss", ".vscode-oss-dev", ".vscode-remote", ".vscodium", ".cursor", ".windsurf", ".windsurf-next",
+		".trae", ".kiro", ".positron", ".antigravity", ".theia", "code", "openvscode":
+		return true
+	}
+	return false
+}
+
+// isEditorExtension matches …/.vscode/extensions/publisher.name-1.0.0/package.json.
+func isEditorExtension(base, file string) bool {
+	if base != "package.json" {
+		return false
+	}
+	dir := path.Dir(path.Dir(file))
+	return path.Base(dir) == "extensions" && isEditor(path.Base(path.Dir(dir)))
+}
+
+// readEditorExtension reads an extension's manifest
+// (https://code.visualstudio.com/api/references/extension-manifest). The editor names the directory
+// by what the gallery called the extension.
+func readEditorExtension(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	b, err := in.All()
+	if err != nil {
+		return err
+	}
+	l := inventory.NewList(ctx, out, "VSCode")
+	at, atVersion := extensionDirectory(path.Base(path.Dir(in.Path)))
+	var p struct {
+		Publisher string `json:"publisher"`
+		Name      string `json:"name"`
+		Version   string `json:"version"`
+		Metadata  struct {
+			Source string `json:"source"` // "gallery", "vsix"
+		} `json:"__metadata"`
+	}
+	bad := decode(b, &p)
+	var ev rapsheet.Evidence
+	if p.Metadata.Source == "gallery" {
+		ev.Origin = rapsheet.OriginRegistry
+	}
+	id := ""
+	if bad == nil && p.Publisher != "" && p.Name != "" {
+		id = p.Publisher + "." + p.Name
+		if err := l.Add(id, p.Version, 0, ev); err != nil {
+			return l.End(err)
+		}
+	}
+	if at != "" && !strings.EqualFold(at, id) {
+		if id != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the directory of %q: both were looked up", id, at) {
+			return nil
+		}
+		if err := l.Add(at, atVersion, 0, ev); err != nil {
+			return l.End(err)
+		}
+	}
+	return l.End(bad)
+}
+
+// extensionDirectory splits publisher.name-1.0.0[-platform].
+func extensionDirectory(dir string) (id, version string) {
+	id, version = nameVersion(dir)
+	if publisher, name, ok := strings.Cut(id, "."); !ok || publisher == "" || name == "" {
+		return "", ""
+	}
+	return id, version
+}

@@ -1,0 +1,55 @@
+// Package installed reads what package managers leave where they install: node_modules,
+// site-packages, gem directories, the extensions of editors.
+//
+// Flow: [Kinds] is the table that a walk of package inventory is given beside the lockfiles. Most
+// kinds read one small file that stands in every installed package and says its name and version;
+// what the package manager wrote beside it, for the whole tree, says where it came from.
+//
+// Promise: nothing is run, and no name is believed alone: a package that is called
+// otherwise than the directory it is installed in is reported under both names, unless
+// somebody declared the directory's as an alias. Files are bounded in size; what cannot be
+// understood is a note that names it.
+package installed
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rapsheet/rapsheet/internal/inventory"
+)
+
+// Kinds gives the files that say what is installed.
+func Kinds() []inventory.Kind {
+	return []inventory.Kind{
+		{Name: "node_modules", Match: isNodePackage, Read: readNodePackage, Installed: true},
+		{Name: "site-packages", Match: isPythonMetadata, Read: readPythonMetadata, Installed: true},
+		{Name: "gem", Match: isGemspec, Read: readGemspec, Installed: true},
+		{Name: "editor-extension", Match: isEditorExtension, Read: readEditorExtension, Installed: true},
+	}
+}
+
+// decode reads JSON that a program wrote, as its own readers do: the last of equal keys counts.
+func decode(b []byte, into any) error {
+	b = bytes.TrimPrefix(b, inventory.BOM)
+	if !utf8.Valid(b) {
+		return errors.New("not UTF-8")
+	}
+	if err := json.Unmarshal(b, into, jsontext.AllowDuplicateNames(true)); err != nil {
+		var syntax *jsontext.SyntacticError
+		if errors.As(err, &syntax) {
+			lines := inventory.LineCounter{Text: b}
+			return inventory.AtLine(lines.Of(int(syntax.ByteOffset)), "%w", syntax.Err)
+		}
+		var semantic *json.SemanticError
+		if errors.As(err, &semantic) {
+			return fmt.Errorf("%s is not what it should be", semantic.JSONPointer)
+		}
+		return err
+	}
+	return nil
+}

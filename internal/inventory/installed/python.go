@@ -1,0 +1,141 @@
+package installed
+
+import (
+	"bytes"
+	"context"
+	"net/textproto"
+	"path"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+)
+
+// maxDirectURL bounds direct_url.json; PEP 610 names a handful of members.
+const maxDirectURL = 1 << 20
+
+// isPythonMetadata matches the metadata of an installed distribution: name-1.0.dist-info/METADATA
+// (packaging.python.org/en/latest/specifications/recording-installed-packages/), and what setuptools
+// left before: name-1.0.egg-info/PKG-INFO, name-1.0-py3.11.egg-info, name-1.0.egg/EGG-INFO/PKG-INFO.
+func isPythonMetadata(base, file string) bool {
+	dir := path.Base(path.Dir(file))
+	switch base {
+	case "METADATA":
+		return strings.HasSuffix(dir, ".dist-info")
+	case "PKG-INFO":
+		return strings.HasSuffix(dir, ".egg-info") || dir == "EGG-INFO"
+	}
+	return strings.HasSuffix(base, ".egg-info")
+}
+
+// readPythonMetadata reads core metadata: headers as in a mail
+// (packaging.python.org/en/latest/specifications/core-metadata/), of which name and version come
+// before any text. What pip was told to install instead of a name stands in direct_url.json beside
+// it (PEP 610).
+func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	b, err := in.Text()
+	if err != nil {
+		return err
+	}
+	l := inventory.NewList(ctx, out, "PyPI")
+	var name, version string
+	for n, line := range bytes.Split(b, []byte("\n")) {
+		line = bytes.TrimRight(line, "\r")
+		if len(line) == 0 || n > 10_000 {
+			break // the headers are over
+		}
+		key, value, ok := strings.Cut(string(line), ":")
+		if !ok || key == "" || key[0] == ' ' || key[0] == '\t' {
+			continue // a continuation
+		}
+		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(key) {
+		case "Name":
+			if name == "" {
+				name = value
+			}
+		case "Version":
+			if version == "" {
+				version = value
+			}
+		}
+	}
+	ev := directURL(l, in)
+	// The directory is named by the installer, from what it asked the index for.
+	at, atVersion := distribution(in.Path)
+	if name == "" && at == "" {
+		return l.End(l.Add("", "", 0, ev))
+	}
+	if name != "" {
+		if err := l.Add(name, version, 0, ev); err != nil {
+			return l.End(err)
+		}
+	}
+	if at != "" && (name == "" || l.Ecosystem.Canonical(at) != l.Ecosystem.Canonical(name)) {
+		if name != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the directory of %q: both were looked up", name, at) {
+			return nil
+		}
+		if err := l.Add(at, atVersion, 0, ev); err != nil {
+			return l.End(err)
+		}
+	}
+	return l.End(nil)
+}
+
+// distribution reads name and version out of the directory, or file, that metadata is in:
+// {name}-{version}.dist-info, where name has no "-" ("Recording installed projects").
+func distribution(file string) (name, version string) {
+	dir := path.Base(file)
+	if !strings.HasSuffix(dir, ".egg-info") {
+		dir = path.Base(path.Dir(file))
+	}
+	stem, ok := strings.CutSuffix(dir, ".dist-info")
+	if !ok {
+		if stem, ok = strings.CutSuffix(dir, ".egg-info"); !ok {
+			return "", ""
+		}
+	}
+	name, version, _ = strings.Cut(stem, "-")
+	version, _, _ = strings.Cut(version, "-py")
+	return name, version
+}
+
+// directURL is the evidence of PEP 610's direct_url.json. Without one the distribution came from an index,
+// and nothing says which.
+func directURL(l *inventory.List, in *inventory.File) rapsheet.Evidence {
+	b, ok := in.Sibling("direct_url.json", maxDirectURL)
+	if !ok {
+		return rapsheet.Evidence{}
+	}
+	var d struct {
+		URL string    `json:"url"`
+		VCS *struct{} `json:"vcs_info"`
+		Dir *struct{} `json:"dir_info"`
+		Arc *struct {
+			Hash   string            `json:"hash"` // algorithm=hex, the older form
+			Hashes map[string]string `json:"hashes"`
+		} `json:"archive_info"`
+	}
+	if decode(b, &d) != nil {
+		return rapsheet.Evidence{}
+	}
+	switch {
+	case d.VCS != nil:
+		return l.Git(d.URL)
+	case d.Dir != nil:
+		return inventory.Local(strings.TrimPrefix(d.URL, "file://"))
+	}
+	ev := l.Archive(d.URL)
+	if strings.HasPrefix(d.URL, "file:") {
+		ev = inventory.Local(strings.TrimPrefix(d.URL, "file://"))
+	}
+	if d.Arc != nil {
+		raw := []string{strings.Replace(d.Arc.Hash, "=", ":", 1)}
+		for algorithm, hex := range d.Arc.Hashes {
+			if h := algorithm + ":" + hex; h != raw[0] {
+				raw = append(raw, h)
+			}
+		}
+		ev.Digests = append(ev.Digests, inventory.Integrity(raw)...)
+	}
+	return ev
+}
