@@ -59,7 +59,7 @@ type builder struct {
 	diff   differ
 	rows   []row
 	folded map[string]string // ids in upper case → ids, of those not in upper case
-	report []reported
+	report []digested
 }
 
 // ecoDir is one directory of the dump.
@@ -90,15 +90,15 @@ func (p *folderPair) close() {
 	}
 }
 
-// reported is one report to upstream.
-type reported struct {
-	path string // below upstream/
+// digested is one of many small files.
+type digested struct {
+	path string // below upstream/ or the ecosystem's directory
 	sum  [sha256.Size]byte
 }
 
-// setOf sorts the reports and gives their digest.
-func setOf(list []reported) Set {
-	slices.SortFunc(list, func(x, y reported) int { return strings.Compare(x.path, y.path) })
+// setOf sorts the files and gives their digest.
+func setOf(list []digested) Set {
+	slices.SortFunc(list, func(x, y digested) int { return strings.Compare(x.path, y.path) })
 	d := newSetDigest()
 	for _, r := range list {
 		d.add(r.path, r.sum)
@@ -643,7 +643,7 @@ func (b *builder) add(j *job, all *zipOut, state *stateWriter) error {
 		c.Disputed++
 	}
 	if e.reported {
-		b.report = append(b.report, reported{j.report, e.report})
+		b.report = append(b.report, digested{j.report, e.report})
 	} else if j.skipped != "" {
 		b.res.Unreported = append(b.res.Unreported, Unreported{e.id, j.skipped})
 	}

@@ -13,6 +13,7 @@ type folder struct {
 	parent *os.Root // in which dir is
 	dir    string
 	root   *os.Root
+	f      *os.File // the directory itself, once it is listed
 }
 
 func openFolder(root *os.Root, name string) (*folder, error) {
@@ -20,10 +21,15 @@ func openFolder(root *os.Root, name string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{root, name, sub}, nil
+	return &folder{parent: root, dir: name, root: sub}, nil
 }
 
-func (d *folder) close() error { return d.root.Close() }
+func (d *folder) close() error {
+	if d.f != nil {
+		d.f.Close()
+	}
+	return d.root.Close()
+}
 
 // sub opens a directory in this one, by one element of a path.
 func (d *folder) sub(name string) (*folder, error) {
@@ -31,11 +37,20 @@ func (d *folder) sub(name string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{d.parent, path.Join(d.dir, name), root}, nil
+	return &folder{parent: d.parent, dir: path.Join(d.dir, name), root: root}, nil
 }
 
-// list gives what is in the directory.
-func (d *folder) list() ([]os.DirEntry, error) { return listDir(d.root, ".") }
+// list gives the next n entries of the directory, in any order, and io.EOF at its end; all of them when n is -1.
+func (d *folder) list(n int) ([]os.DirEntry, error) {
+	if d.f == nil {
+		f, err := d.root.Open(".")
+		if err != nil {
+			return nil, err
+		}
+		d.f = f
+	}
+	return d.f.ReadDir(n)
+}
 
 // mkdirAll makes a directory and those above it, unless they are there.
 func (d *folder) mkdirAll(name string) error { return d.root.MkdirAll(name, 0o755) }

@@ -41,8 +41,8 @@ func (d *folder) sub(name string) (*folder, error) {
 	return &folder{os.NewFile(uintptr(fd), filepath.Join(d.f.Name(), name)), fd}, nil
 }
 
-// list gives what is in the directory. It can be called once.
-func (d *folder) list() ([]os.DirEntry, error) { return d.f.ReadDir(-1) }
+// list gives the next n entries of the directory, in any order, and io.EOF at its end; all of them when n is -1.
+func (d *folder) list(n int) ([]os.DirEntry, error) { return d.f.ReadDir(n) }
 
 // mkdirAll makes a directory and those above it, unless they are there.
 func (d *folder) mkdirAll(name string) error {

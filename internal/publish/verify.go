@@ -348,33 +348,70 @@ func (v *verifier) dump(ctx context.Context) error {
 	return nil
 }
 
+// ecosystem reads an ecosystem's directory; while one part is read the next is listed. v.each is
+// called concurrently.
 func (v *verifier) ecosystem(ctx context.Context, eco string) error {
-	dir := path.Join(dumpName, eco)
-	list, err := listDir(v.root, dir)
+	where := path.Join(dumpName, eco)
+	dir, err := openFolder(v.root, where)
 	if err != nil {
 		return err
 	}
-	var ids []string
+	defer dir.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	var found []digested
+	for err == nil {
+		var list []os.DirEntry
+		if list, err = dir.list(512); err != nil && err != io.EOF {
+			return errors.Join(err, g.Wait())
+		}
+		g.Go(func() error {
+			part, err := v.documents(ctx, eco, dir, list)
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, part...)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if want := v.m.Ecosystems[eco]; setOf(found) != want {
+		return damagedSet(where, want)
+	}
+	return nil
+}
+
+// documents reads a part of an ecosystem's directory, and gives the records in it.
+func (v *verifier) documents(ctx context.Context, eco string, dir *folder, list []os.DirEntry) ([]digested, error) {
+	found := make([]digested, 0, len(list))
+	var buf []byte
 	for _, d := range list {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		name := path.Join(dumpName, eco, d.Name())
 		id, ok := strings.CutSuffix(d.Name(), ".json")
 		if !ok || checkID(id) != nil {
-			if err := v.file(ctx, path.Join(dir, d.Name()), d); err != nil {
-				return err
+			if err := v.file(ctx, name, d); err != nil {
+				return nil, err
 			}
 			continue
 		}
 		if !d.Type().IsRegular() {
-			return damaged(path.Join(dir, d.Name()), "is not a file")
+			return nil, damaged(name, "is not a file")
 		}
-		ids = append(ids, id)
+		var err error
+		if buf, err = dir.read(d.Name(), buf[:0]); err == nil && v.each != nil {
+			err = v.each(eco, id, buf)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", printable.Cut(name, 200), err)
+		}
+		found = append(found, digested{d.Name(), sha256.Sum256(buf)})
 	}
-	slices.Sort(ids)
-	sub, err := openFolder(v.root, dir)
-	if err != nil {
-		return err
-	}
-	defer sub.close()
-	return v.documents(ctx, eco, sub, ids)
+	return found, nil
 }
 
 func (v *verifier) upstream(ctx context.Context) error {
@@ -398,7 +435,7 @@ type reportWalk struct {
 	ctx context.Context
 
 	mu    sync.Mutex
-	found []reported
+	found []digested
 }
 
 // directory reads what is in d, which is name. Large directories are shared out.
@@ -407,7 +444,7 @@ func (w *reportWalk) directory(d *folder, name string, depth int) error {
 	if depth > 600 {
 		return damaged(path.Join(upstreamName, name), "is too deep")
 	}
-	list, err := d.list()
+	list, err := d.list(-1)
 	if err != nil {
 		return err
 	}
@@ -424,7 +461,7 @@ func (w *reportWalk) directory(d *folder, name string, depth int) error {
 }
 
 func (w *reportWalk) entries(d *folder, dir string, list []os.DirEntry, depth int) error {
-	var found []reported
+	var found []digested
 	var buf []byte
 	for _, e := range list {
 		if err := w.ctx.Err(); err != nil {
@@ -440,7 +477,7 @@ func (w *reportWalk) entries(d *folder, dir string, list []os.DirEntry, depth in
 			}
 		case e.Type().IsRegular():
 			buf, err = d.read(e.Name(), buf[:0])
-			found = append(found, reported{name, sha256.Sum256(buf)})
+			found = append(found, digested{name, sha256.Sum256(buf)})
 		default:
 			err = damaged(path.Join(upstreamName, name), "is not a file")
 		}
@@ -451,46 +488,6 @@ func (w *reportWalk) entries(d *folder, dir string, list []os.DirEntry, depth in
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.found = append(w.found, found...)
-	return nil
-}
-
-// documents reads the records in the directory of an ecosystem, in the order of their ids, and
-// compares their digest; v.each is called concurrently.
-func (v *verifier) documents(ctx context.Context, eco string, dir *folder, ids []string) error {
-	where := path.Join(dumpName, eco)
-	sums := make([][sha256.Size]byte, len(ids))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	const run = 512
-	for at := 0; at < len(ids); at += run {
-		g.Go(func() error {
-			var buf []byte
-			for i := at; i < min(at+run, len(ids)); i++ {
-				err := ctx.Err()
-				if err == nil {
-					buf, err = dir.read(ids[i]+".json", buf[:0])
-				}
-				if err == nil && v.each != nil {
-					err = v.each(eco, ids[i], buf)
-				}
-				if err != nil {
-					return fmt.Errorf("%s: %w", printable.Cut(path.Join(where, ids[i]+".json"), 200), err)
-				}
-				sums[i] = sha256.Sum256(buf)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	d := newSetDigest()
-	for i, id := range ids {
-		d.add(id+".json", sums[i])
-	}
-	if want := v.m.Ecosystems[eco]; d.set() != want {
-		return damagedSet(where, want)
-	}
 	return nil
 }
 
