@@ -366,15 +366,7 @@ func (in *intake) parse(src source.Source, d source.Document) statement {
 		if cl.Campaign == "" {
 			cl.Campaign = in.campaign
 		}
-		key, ok := cl.Key()
-		if !ok {
-			key = rapsheet.Key{Ecosystem: cl.Ecosystem, Name: cl.Name}
-		}
-		if base, _, _ := strings.Cut(cl.Ecosystem, ":"); ok && base != "" {
-			if e, known := ecosystem.Find(cl.Ecosystem); known {
-				key.Ecosystem = e.Name
-			}
-		}
+		key := claimKey(&cl)
 		cl.Normalise()
 		err := cl.Validate()
 		if err == nil && strings.HasSuffix(cl.Ref, pendingMark) {
@@ -391,6 +383,18 @@ func (in *intake) parse(src source.Source, d source.Document) statement {
 		s.claims = append(s.claims, store.Claim{Claim: cl, Key: key, Digest: claim.Digest(b), Seen: in.now})
 	}
 	return s
+}
+
+// claimKey is what a claim is merged under: see [store.Claim].
+func claimKey(cl *claim.Claim) rapsheet.Key {
+	key, ok := cl.Key()
+	if !ok {
+		return rapsheet.Key{Ecosystem: cl.Ecosystem, Name: cl.Name}
+	}
+	if e, known := ecosystem.Find(cl.Ecosystem); known {
+		key.Ecosystem = e.Name
+	}
+	return key
 }
 
 // severalPackages gives the ids under which a document speaks of more than one package.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -303,9 +304,14 @@ It exits with 1 when something differs.`,
 			ctx := cmd.Context()
 			p := a.progress()
 			defer p.end()
-			claims, err := a.claims(ctx, sources[0], &sf, p)
+			claims, notes, err := a.claims(ctx, sources[0], &sf, p)
 			if err != nil {
 				return err
+			}
+			a.warn(notes)
+			// A document that could not be read at all is more than a line of a list.
+			if slices.ContainsFunc(notes, func(n *rapsheet.Note) bool { return n.Kind == rapsheet.NoteUnread && n.Line == 0 }) {
+				a.status = rapsheet.ExitIncomplete
 			}
 			var diffs []catalog.Difference
 			var same int
@@ -428,40 +434,57 @@ func digests(ctx context.Context, ix *index.Index) (map[string]brief, error) {
 	return out, nil
 }
 
-// claims reads everything that a source says, keeping nothing.
-func (a *app) claims(ctx context.Context, path string, sf *sourceFlags, p *progress) ([]claim.Claim, error) {
+// claims reads everything that a source says, keeping nothing, and notes what it could not.
+func (a *app) claims(ctx context.Context, path string, sf *sourceFlags, p *progress) (claims []claim.Claim, notes []*rapsheet.Note, err error) {
 	src, err := a.source(ctx, path, sf, "", p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []claim.Claim
 	for doc, err := range src.Fetch(ctx, "") {
 		if err == nil {
 			var parsed source.Parsed
 			if parsed, err = src.Parse(doc); err == nil {
-				out = append(out, parsed.Claims...)
-				for i, n := range parsed.Notes {
-					if i == maxListed {
-						fmt.Fprintf(a.stderr, "rapsheet: … and %d more notes\n", len(parsed.Notes)-maxListed)
-						break
+				sum := sha256.Sum256(doc.Data)
+				for _, c := range parsed.Claims {
+					c.Source, c.Document = src.Info().Name, sum
+					claims = append(claims, c)
+				}
+				for _, n := range parsed.Notes {
+					kind := rapsheet.NoteInfo
+					if n.Skipped {
+						kind = rapsheet.NoteUnread
 					}
-					fmt.Fprintf(a.stderr, "rapsheet: %s:%d: %s: %s\n", printable.Line(doc.Name), n.Line, printable.Line(n.Reason), printable.Cut(printable.Line(n.Text), 100))
+					notes = append(notes, &rapsheet.Note{Kind: kind, Path: doc.Name, Line: n.Line, Message: n.Reason + ": " + n.Text})
 				}
 				continue
 			}
 			if _, isList := src.(*list.List); isList {
-				return nil, listError(path, err)
+				return nil, nil, listError(path, err)
 			}
 			err = &source.Reject{Name: doc.Name, Reason: err}
 		}
 		var reject *source.Reject
 		if !errors.As(err, &reject) {
-			return nil, err
+			return nil, nil, err
 		}
-		fmt.Fprintln(a.stderr, "rapsheet: "+printable.Line(reject.Error()))
-		a.status = rapsheet.ExitIncomplete
+		notes = append(notes, &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: reject.Name, Message: reject.Reason.Error()})
 	}
-	return out, nil
+	return claims, notes, nil
+}
+
+// warn says on standard error what a source had that could not be used.
+func (a *app) warn(notes []*rapsheet.Note) {
+	for i, n := range notes {
+		if i == maxListed {
+			fmt.Fprintf(a.stderr, "rapsheet: … and %d more notes\n", len(notes)-maxListed)
+			break
+		}
+		at := n.Path
+		if n.Line > 0 {
+			at += ":" + strconv.Itoa(n.Line)
+		}
+		fmt.Fprintf(a.stderr, "rapsheet: %s: %s\n", printable.Line(at), printable.Cut(printable.Line(n.Message), 300))
+	}
 }
 
 // lookup asks several snapshots.

@@ -29,6 +29,9 @@ type opened struct {
 	indexes []match.Index
 	infos   []rapsheet.Catalog
 	open    []*index.Index
+	// lists counts those made of lists (--list), which come last; notes are what could not be read of them.
+	lists int
+	notes []*rapsheet.Note
 }
 
 func (o *opened) Close() {
@@ -46,12 +49,14 @@ func (o *opened) add(ix *index.Index, source string, builtIn bool) {
 	})
 }
 
-// stale gives an error when the newest knowledge in the catalogs is older than limit.
+// stale gives an error when the newest knowledge in the catalogs is older than limit. A list of today
+// makes a catalog no younger.
 func (o *opened) stale(now time.Time, limit time.Duration) error {
-	if limit <= 0 {
+	catalogs := o.infos[:len(o.infos)-o.lists]
+	if limit <= 0 || len(catalogs) == 0 {
 		return nil
 	}
-	for _, c := range o.infos {
+	for _, c := range catalogs {
 		if now.Sub(c.Date) <= limit {
 			return nil
 		}
@@ -177,6 +182,29 @@ func (a *app) openCatalog(ctx context.Context, path string) (*index.Index, error
 		fmt.Fprintf(a.stderr, "rapsheet: %s: %d records could not be used (`rapsheet catalog build` lists them)\n", path, n)
 	}
 	return inMemory(b, index.Meta{Source: path})
+}
+
+// addList makes a catalog of a list, for this run alone.
+func (a *app) addList(ctx context.Context, o *opened, path string, sf *sourceFlags) error {
+	claims, notes, err := a.claims(ctx, path, sf, nil)
+	if err != nil {
+		return err
+	}
+	b, records, err := catalog.AdHoc(claims, a.env.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if records == 0 {
+		return &usageError{path + " names no package", "see `rapsheet catalog import --dry-run " + path + "` for how it is read"}
+	}
+	ix, err := inMemory(b, index.Meta{Source: path})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	o.lists++
+	o.notes = append(o.notes, notes...)
+	o.add(ix, path, false)
+	return nil
 }
 
 // sparing makes the collector run earlier until undo is called: a build holds

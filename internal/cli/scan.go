@@ -37,6 +37,9 @@ type lookFlags struct {
 	all      bool
 	maxAge   age
 	mirrors  []string
+	lists    []string
+	onlyList bool
+	list     sourceFlags
 }
 
 func (f *lookFlags) bind(cmd *cobra.Command) {
@@ -48,6 +51,10 @@ func (f *lookFlags) bind(cmd *cobra.Command) {
 	fl.BoolVar(&f.all, "all", false, "show findings of no consequence too: withdrawn, from elsewhere, without a version")
 	fl.Var(&f.maxAge, "max-age", "exit with 4 when the catalog is older than `AGE` (7d, 36h) and nothing was found")
 	fl.StringArrayVar(&f.mirrors, "mirror", nil, "`HOST` that serves the public registries' packages (a company's proxy); may be repeated")
+	fl.StringArrayVar(&f.lists, "list", nil, "look for what `FILE` lists too: anything that `rapsheet catalog import` reads; may be repeated")
+	fl.BoolVar(&f.onlyList, "only-list", false, "look for nothing but what --list names")
+	fl.StringVar(&f.list.list.Ecosystem, "list-ecosystem", "", "where lines of --list belong that name no ecosystem")
+	fl.StringVar(&f.list.list.Columns, "list-columns", "", "what the columns of --list mean, `MEANING=COLUMN,…`")
 	// It fails for a flag that does not exist or has completions already: this one is new.
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -99,7 +106,8 @@ not be read; what that was stands at the end of the report.`,
   rapsheet scan services/ package-lock.json app.cdx.json.gz
   syft dir:. -o syft-json | rapsheet scan -
   rapsheet scan --format sarif -o rapsheet.sarif
-  rapsheet scan --catalog installed --catalog our-own-list/`,
+  rapsheet scan --catalog installed --catalog our-own-list/
+  rapsheet scan --list incident.csv --list-ecosystem npm ~/src`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			if len(targets) == 0 {
 				targets = []string{"."}
@@ -217,12 +225,40 @@ func mirrored(in rapsheet.Sightings, mirrors []string) rapsheet.Sightings {
 	}
 }
 
+// noted puts notes before a stream.
+func noted(notes []*rapsheet.Note, in rapsheet.Sightings) rapsheet.Sightings {
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		for _, n := range notes {
+			if !yield(rapsheet.Sighting{}, n) {
+				return
+			}
+		}
+		in(yield)
+	}
+}
+
 // open checks the flags and opens the catalogs that they name.
 func (a *app) open(ctx context.Context, f *lookFlags) (*opened, error) {
 	if !slices.Contains(report.Formats(), f.format) {
 		return nil, &usageError{fmt.Sprintf("unknown format %q", f.format), "one of: " + strings.Join(report.Formats(), ", ")}
 	}
-	return a.catalogs(ctx, f.catalogs)
+	if f.onlyList && (len(f.lists) == 0 || len(f.catalogs) > 0) {
+		return nil, &usageError{"--only-list goes with --list and without --catalog", ""}
+	}
+	o := &opened{}
+	if !f.onlyList {
+		var err error
+		if o, err = a.catalogs(ctx, f.catalogs); err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range f.lists {
+		if err := a.addList(ctx, o, path, &f.list); err != nil {
+			o.Close()
+			return nil, err
+		}
+	}
+	return o, nil
 }
 
 // look matches a stream of sightings and reports; it sets the exit status.
@@ -246,7 +282,7 @@ func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []st
 			// A reader of the stream sees each piece as it comes.
 			h = &flushing{Handler: h, w: bw}
 		}
-		sum, broken := match.Run(ctx, cats.indexes, mirrored(sightings, f.mirrors), h)
+		sum, broken := match.Run(ctx, cats.indexes, mirrored(noted(cats.notes, sightings), f.mirrors), h)
 		if broken != nil {
 			if err := h.Note(stopped(broken)); err != nil {
 				return err
