@@ -29,6 +29,7 @@ func Kinds() []inventory.Kind {
 		{Name: "node_modules", Match: isNodePackage, Read: readNodePackage, Installed: true},
 		{Name: "site-packages", Match: isPythonMetadata, Read: readPythonMetadata, Installed: true},
 		{Name: "gem", Match: isGemspec, Read: readGemspec, Installed: true},
+		{Name: "cargo-install", Match: isCargoInstalls, Read: readCargoInstalls, Installed: true},
 		{Name: "editor-extension", Match: isEditorExtension, Read: readEditorExtension, Installed: true},
 	}
 }

@@ -185,6 +185,17 @@ func TestInstalled(t *testing.T) {
 			"specifications/rake-13.0.6.gemspec rake@13.0.6",
 			"specifications/default/json-2.6.1.gemspec json@2.6.1",
 		}},
+		{"cargo install", map[string]string{
+			".cargo/.crates2.json": `{"installs": {
+				"ripgrep 13.0.0 (registry+https://github.com/rust-lang/crates.io-index)": {"bins": ["rg"]},
+				"own 0.1.0 (path+file:///work/own)": {"bins": ["own"]},
+				"forked 1.0.0 (git+https://github.com/o/forked#0123456789012345678901234567890123456789)": {}}}`,
+			".cargo/.crates.toml": "[v1]\n",
+		}, []string{
+			".cargo/.crates2.json forked@1.0.0 git github.com",
+			".cargo/.crates2.json own@0.1.0 file",
+			".cargo/.crates2.json ripgrep@13.0.0 registry crates.io",
+		}},
 		{"extensions of editors", map[string]string{
 			".vscode/extensions/ms-python.python-2024.1.0/package.json":     `{"publisher": "ms-python", "name": "python", "version": "2024.1.0", "__metadata": {"source": "gallery"}}`,
 			".cursor/extensions/a.b-1.0.0-universal/package.json":           `{"publisher": "A", "name": "b", "version": "1.0.0"}`,

@@ -493,6 +493,16 @@ NUGET
 			{"acme/git", "dev-main", 16, "git git.acme.example", ""},
 			{"acme/path", "1.0", 22, "file", ""},
 		}},
+		{name: "what Composer 2 installed", kind: "installed.json", in: `{
+  "packages": [
+    {"name": "a/b", "version": "1.0.0", "version_normalized": "1.0.0.0", "notification-url": "https://packagist.org/downloads/", "install-path": "../a/b"}
+  ],
+  "dev": true,
+  "dev-package-names": ["a/b"]
+}`, want: []seen{{"a/b", "1.0.0", 3, "registry packagist.org", ""}}},
+		{name: "what Composer 1 installed", kind: "installed.json", in: `[
+  {"name": "a/b", "version": "1.0.0"}
+]`, want: []seen{{"a/b", "1.0.0", 2, "", ""}}},
 		{name: "a workflow", kind: "workflow", in: `on: push
 jobs:
   build:

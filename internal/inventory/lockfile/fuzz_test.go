@@ -76,6 +76,10 @@ func FuzzGoMod(f *testing.F) {
 	fuzzKind(f, "go.mod", "module m\nrequire a.b/c v1.0.0\nreplace a.b/c => ../c\n", "module m\nfoo bar\nrequire (\n\ta.b/c v1.0.0 // indirect\n)\n")
 }
 
+func FuzzComposerInstalled(f *testing.F) {
+	fuzzKind(f, "installed.json", `[{"name":"a/b","version":"1"}]`, `{"packages":[{"name":"a/b"}],"dev-package-names":[]}`, `[]`, `[}`)
+}
+
 func FuzzComposerLock(f *testing.F) {
 	fuzzKind(f, "composer.lock", `{"packages":[{"name":"a/b","version":"1","dist":{"type":"path","url":"x","shasum":"00"},"source":{"type":"git"},"notification-url":"https://packagist.org/d/"}],"packages-dev":[]}`)
 }

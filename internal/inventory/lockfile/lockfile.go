@@ -37,6 +37,7 @@ func otherReaders() []inventory.Kind {
 		{Name: "msbuild", Match: isMSBuild, Read: readMSBuild},
 		{Name: "paket.lock", Match: named("paket.lock"), Read: readPaketLock},
 		{Name: "composer.lock", Match: named("composer.lock"), Read: readComposerLock},
+		{Name: "installed.json", Match: isComposerInstalled, Read: readComposerInstalled},
 		{Name: "workflow", Match: isWorkflow, Read: readWorkflow},
 		{Name: "action.yml", Match: named("action.yml", "action.yaml"), Read: readWorkflow},
 		{Name: "extensions.json", Match: isExtensions, Read: readExtensions},

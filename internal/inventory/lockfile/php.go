@@ -1,7 +1,10 @@
 package lockfile
 
 import (
+	"bytes"
 	"context"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
@@ -24,8 +27,30 @@ func readComposerLock(ctx context.Context, in *inventory.File, out *inventory.Si
 	if err != nil {
 		return err
 	}
+	return readComposer(ctx, b, out)
+}
+
+// isComposerInstalled matches what Composer keeps about a vendor directory.
+func isComposerInstalled(base, file string) bool {
+	return base == "installed.json" && path.Base(path.Dir(file)) == "composer"
+}
+
+// readComposerInstalled reads vendor/composer/installed.json: what is installed, as composer.lock would say
+// it (Composer\Repository\FilesystemRepository). Composer 1 wrote the array of packages alone.
+func readComposerInstalled(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	b, err := in.Text()
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")) {
+		b = slices.Concat([]byte(`{"packages":`), b, []byte("}"))
+	}
+	return readComposer(ctx, b, out)
+}
+
+func readComposer(ctx context.Context, b []byte, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Packagist")
-	err = readJSON(b, func(d *document, key string) error {
+	err := readJSON(b, func(d *document, key string) error {
 		if key != "packages" && key != "packages-dev" {
 			return d.skip()
 		}
