@@ -60,10 +60,7 @@ func readEditorExtension(ctx context.Context, in *inventory.File, out *inventory
 		}
 	}
 	if at != "" && !strings.EqualFold(at, id) {
-		if id != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the directory of %q: both were looked up", id, at) {
-			return nil
-		}
-		if err := l.Add(at, atVersion, 0, ev); err != nil {
+		if err := also(l, id, at, atVersion, ev); err != nil {
 			return l.End(err)
 		}
 	}

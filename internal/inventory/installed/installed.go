@@ -20,6 +20,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
 
@@ -32,6 +33,14 @@ func Kinds() []inventory.Kind {
 		{Name: "cargo-install", Match: isCargoInstalls, Read: readCargoInstalls, Installed: true},
 		{Name: "editor-extension", Match: isEditorExtension, Read: readEditorExtension, Installed: true},
 	}
+}
+
+// also sends a package that calls itself name under the name that it is installed under, too.
+func also(l *inventory.List, name, at, version string, ev rapsheet.Evidence) error {
+	if name != "" && !l.Out.Note(rapsheet.NoteInfo, 0, "calls itself %q where %q is installed: both were looked up", name, at) {
+		return inventory.ErrStopped
+	}
+	return l.Add(at, version, 0, ev)
 }
 
 // decode reads JSON that a program wrote, as its own readers do: the last of equal keys counts.

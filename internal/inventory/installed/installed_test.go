@@ -101,12 +101,12 @@ func TestInstalled(t *testing.T) {
 			"lib/node_modules/evil/package.json":  `{"name": "harmless", "version": "1.0.0"}`,
 		}, []string{
 			"lib/node_modules/evil/package.json harmless@1.0.0",
-			`info lib/node_modules/evil/package.json: calls itself "harmless" in the directory of "evil": both were looked up`,
+			`info lib/node_modules/evil/package.json: calls itself "harmless" where "evil" is installed: both were looked up`,
 			"lib/node_modules/evil/package.json evil@1.0.0",
 			"node_modules/broken/package.json broken@",
 			"unread node_modules/broken/package.json: unexpected EOF",
 			"node_modules/evil/package.json harmless@1.0.0",
-			`info node_modules/evil/package.json: calls itself "harmless" in the directory of "evil": both were looked up`,
+			`info node_modules/evil/package.json: calls itself "harmless" where "evil" is installed: both were looked up`,
 			"node_modules/evil/package.json evil@1.0.0",
 			"node_modules/nameless/package.json nameless@1.0.0",
 			"node_modules/twice/package.json twice@1.0.0",
@@ -124,7 +124,7 @@ func TestInstalled(t *testing.T) {
 			"node_modules/@isaacs/cliui/package.json @isaacs/cliui@8.0.2",
 			"node_modules/mine/package.json real@1.0.0",
 			"node_modules/other/package.json o@1.0.0",
-			`info node_modules/other/package.json: calls itself "o" in the directory of "other": both were looked up`,
+			`info node_modules/other/package.json: calls itself "o" where "other" is installed: both were looked up`,
 			"node_modules/other/package.json other@1.0.0",
 			"node_modules/string-width-cjs/package.json string-width@4.2.3",
 		}},
@@ -163,7 +163,7 @@ func TestInstalled(t *testing.T) {
 			"lib/c-1.dist-info/METADATA c@1 git github.com",
 			"lib/d-1.dist-info/METADATA d@1 file",
 			"lib/evil_pkg-6.6.dist-info/METADATA harmless@1.0",
-			`info lib/evil_pkg-6.6.dist-info/METADATA: calls itself "harmless" in the directory of "evil_pkg": both were looked up`,
+			`info lib/evil_pkg-6.6.dist-info/METADATA: calls itself "harmless" where "evil_pkg" is installed: both were looked up`,
 			"lib/evil_pkg-6.6.dist-info/METADATA evil_pkg@6.6",
 			"lib/f.egg-info/PKG-INFO f@3",
 			"lib/g-1.0-py3.egg/EGG-INFO/PKG-INFO g@1.0",
@@ -178,7 +178,7 @@ func TestInstalled(t *testing.T) {
 			"src/rake.gemspec":                                       "s.name = \"no\"",
 		}, []string{
 			"specifications/evil-6.6.gemspec good@1.0",
-			`info specifications/evil-6.6.gemspec: calls itself "good 1.0" in the file of "evil-6.6": both were looked up`,
+			`info specifications/evil-6.6.gemspec: calls itself "good" where "evil" is installed: both were looked up`,
 			"specifications/evil-6.6.gemspec evil@6.6",
 			"specifications/nokogiri-1.15.0-arm64-darwin-22.gemspec nokogiri@1.15.0",
 			"specifications/odd-2fa-1.gemspec odd-2fa@1",
@@ -207,7 +207,7 @@ func TestInstalled(t *testing.T) {
 			".cursor/extensions/a.b-1.0.0-universal/package.json A.b@1.0.0",
 			".vscode/extensions/ms-python.python-2024.1.0/package.json ms-python.python@2024.1.0 registry",
 			".vscode-server-insiders/extensions/evil.x-6.6.6/package.json good.y@1.0.0",
-			`info .vscode-server-insiders/extensions/evil.x-6.6.6/package.json: calls itself "good.y" in the directory of "evil.x": both were looked up`,
+			`info .vscode-server-insiders/extensions/evil.x-6.6.6/package.json: calls itself "good.y" where "evil.x" is installed: both were looked up`,
 			".vscode-server-insiders/extensions/evil.x-6.6.6/package.json evil.x@6.6.6",
 			"share/code-server/extensions/p.q-1.0.0/package.json p.q@1.0.0",
 		}},
@@ -230,7 +230,7 @@ func TestInsideNodeModules(t *testing.T) {
 	got := walk(t, filepath.Join(root, "node_modules"))
 	want := []string{
 		"evil/package.json harmless@1.0.0 registry registry.npmjs.org",
-		`info evil/package.json: calls itself "harmless" in the directory of "evil": both were looked up`,
+		`info evil/package.json: calls itself "harmless" where "evil" is installed: both were looked up`,
 		"evil/package.json evil@1.0.0 registry registry.npmjs.org",
 	}
 	if !slices.Equal(got, want) {

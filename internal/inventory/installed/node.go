@@ -92,10 +92,7 @@ func readNodePackage(ctx context.Context, in *inventory.File, out *inventory.Sin
 	case p.Name != "" && tree.alias(in, dir, at, p.Name):
 		return l.End(nil)
 	}
-	if p.Name != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the directory of %q: both were looked up", p.Name, at) {
-		return nil
-	}
-	return l.End(l.Add(at, p.Version, 0, ev))
+	return l.End(also(l, p.Name, at, p.Version, ev))
 }
 
 // installedPackage is what a package manager wrote down about a package that it installed.

@@ -71,12 +71,7 @@ func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.
 		}
 	}
 	if at != "" && (name == "" || l.Ecosystem.Canonical(at) != l.Ecosystem.Canonical(name)) {
-		if name != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the directory of %q: both were looked up", name, at) {
-			return nil
-		}
-		if err := l.Add(at, atVersion, 0, ev); err != nil {
-			return l.End(err)
-		}
+		return l.End(also(l, name, at, atVersion, ev))
 	}
 	return l.End(nil)
 }

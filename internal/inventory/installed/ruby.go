@@ -59,10 +59,7 @@ func readGemspec(ctx context.Context, in *inventory.File, out *inventory.Sink) e
 	if name == at && version == atVersion {
 		return l.End(nil)
 	}
-	if name != "" && !out.Note(rapsheet.NoteInfo, 0, "calls itself %q in the file of %q: both were looked up", name+" "+version, stem) {
-		return nil
-	}
-	return l.End(l.Add(at, atVersion, 0, rapsheet.Evidence{}))
+	return l.End(also(l, name, at, atVersion, rapsheet.Evidence{}))
 }
 
 // versioned is what package managers append to a name: name-version[-platform].
