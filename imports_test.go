@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"match":                        3,
 	"internal/sbom":                4,
 	"internal/inventory":           4,
+	"internal/npmconfig":           3,
 	"internal/inventory/installed": 5,
 	"internal/inventory/lockfile":  5,
 	"internal/claim":               3,

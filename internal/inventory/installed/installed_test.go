@@ -141,6 +141,14 @@ func TestInstalled(t *testing.T) {
 			"p/node_modules/.pnpm/c@1/node_modules/@corp/c/package.json @corp/c@1.0.0 registry npm.corp.example",
 			"y/node_modules/a/package.json a@1.0.0 registry registry.yarnpkg.com sha1:012345",
 		}},
+		{"nothing but the project's configuration says where from", map[string]string{
+			".npmrc":                          "registry=https://npm.corp.example/\n//npm.corp.example/:_authToken=secret\n",
+			"node_modules/a/package.json":     `{"name": "a", "version": "1.0.0"}`,
+			"sub/node_modules/b/package.json": `{"name": "b", "version": "1.0.0"}`,
+		}, []string{
+			"node_modules/a/package.json a@1.0.0 registry npm.corp.example",
+			"sub/node_modules/b/package.json b@1.0.0",
+		}},
 		{"site-packages", map[string]string{
 			"lib/a-1.0.dist-info/METADATA":        "Metadata-Version: 2.1\r\nName: A\r\nVersion: 1.0\r\nSummary: x\r\n  Name: no\r\n\r\nName: no\n",
 			"lib/b-2.0.dist-info/METADATA":        "Name: b\nVersion: 2.0\n",

@@ -8,6 +8,7 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/npmconfig"
 )
 
 // maxPackageJSON bounds a package.json, maxTree what a package manager keeps about a whole
@@ -100,7 +101,7 @@ type installedPackage struct {
 	name      string // where it says so in so many words
 	resolved  string
 	integrity string
-	registry  string // when resolved is not known
+	host      string // of the registry, when resolved is not known
 }
 
 func (p *installedPackage) evidence(l *inventory.List) rapsheet.Evidence {
@@ -111,8 +112,8 @@ func (p *installedPackage) evidence(l *inventory.List) rapsheet.Evidence {
 		if ev.Origin == rapsheet.OriginURL && strings.Contains(ev.URL, "/-/") {
 			ev.Origin = rapsheet.OriginRegistry // the path of a registry's archives
 		}
-	case p.registry != "":
-		ev = rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: ecosystem.Origin(nil, p.registry).Host}
+	case p.host != "":
+		ev = rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: p.host}
 	}
 	if p.integrity != "" {
 		ev.Digests = append(ev.Digests, ecosystem.Integrity(p.integrity)...)
@@ -129,6 +130,8 @@ type nodeTree struct {
 	yarn map[string]installedPackage
 	// registries are those of pnpm's .modules.yaml, by scope, or "default".
 	registries map[string]string
+	// config is what .npmrc and .yarnrc.yml of the project say, for packages that nothing else is known of.
+	config *npmconfig.Registries
 }
 
 type hiddenEntry struct {
@@ -153,7 +156,9 @@ func nodeTreeOf(in *inventory.File, dir string) *nodeTree {
 }
 
 func readNodeTree(in *inventory.File, modules string) *nodeTree {
-	t := &nodeTree{modules: modules}
+	t := &nodeTree{modules: modules, config: npmconfig.Read(func(name string) ([]byte, bool) {
+		return in.ReadFile(path.Join(path.Dir(modules), name), npmconfig.MaxSize)
+	})}
 	// The packages of a workspace may be written down at the top of its repository.
 	for at := modules; ; at = path.Join(path.Dir(path.Dir(at)), "node_modules") {
 		if t.read(in, at) {
@@ -228,12 +233,13 @@ func (t *nodeTree) about(dir, name, version string) installedPackage {
 	}
 	if t.registries != nil && strings.Contains(dir, "/.pnpm/") {
 		scope, _, scoped := strings.Cut(name, "/")
-		if registry, ok := t.registries[scope]; scoped && ok {
-			return installedPackage{registry: registry}
+		registry := t.registries["default"]
+		if own, ok := t.registries[scope]; scoped && ok {
+			registry = own
 		}
-		return installedPackage{registry: t.registries["default"]}
+		return installedPackage{host: ecosystem.Origin(nil, registry).Host}
 	}
-	return installedPackage{}
+	return installedPackage{host: t.config.Host(name)}
 }
 
 // alias reports whether somebody declared at as another name of the package name: "at": "npm:name@…" in

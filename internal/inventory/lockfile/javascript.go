@@ -8,6 +8,7 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/npmconfig"
 )
 
 // javascriptReaders is the part of the table for npm, Yarn, pnpm, Bun and Deno.
@@ -50,7 +51,7 @@ type npmList struct {
 	*inventory.List
 	in *inventory.File
 	// registries are those configured beside the file, read when first needed.
-	registries *npmRegistries
+	registries *npmconfig.Registries
 }
 
 func listNPM(ctx context.Context, in *inventory.File, out *inventory.Sink) *npmList {
@@ -95,9 +96,9 @@ func (l *npmList) resolved(name, version, raw string, line int, digests []rapshe
 // fromRegistry is the evidence of a package from whatever registry is configured.
 func (l *npmList) fromRegistry(name string) rapsheet.Evidence {
 	if l.registries == nil {
-		l.registries = readRegistries(l.in)
+		l.registries = npmconfig.Read(func(name string) ([]byte, bool) { return l.in.Sibling(name, npmconfig.MaxSize) })
 	}
-	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: l.registries.host(name)}
+	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: l.registries.Host(name)}
 }
 
 func withoutBuild(version string) string {

@@ -94,17 +94,3 @@ func FuzzPackageJSON(f *testing.F) {
 func FuzzDenoLock(f *testing.F) {
 	fuzzReader(f, "deno.lock", "denojson", `{"version":"5","npm":{"a@1.0.0_b@2":{"integrity":"sha512-"},"packages":{"c@1":{}}},"jsr":{"x":1}}`)
 }
-
-func FuzzNpmrc(f *testing.F) {
-	f.Add("registry = https://user:pass@Example.org:1/x\n@s:registry=\"http://y\"\n; c\n", "npmScopes:\n  s: {npmRegistryServer: https://z}\n")
-	f.Fuzz(func(t *testing.T, npmrc, yarnrc string) {
-		r := &npmRegistries{scopes: map[string]string{}}
-		r.npmrc(npmrc)
-		r.yarnrc([]byte(yarnrc))
-		for _, name := range []string{"a", "@s/a", "@", "/"} {
-			if h := r.host(name); h != strings.ToLower(h) || strings.ContainsAny(h, "@/ \n") {
-				t.Errorf("host %q of %s", h, name)
-			}
-		}
-	})
-}
