@@ -14,7 +14,7 @@ import (
 
 // stores names an empty store of each kind. What a benchmark of one kind writes must not be deleted
 // before that of the other: for up to six minutes ext4 steps over every inode that was freed
-// (recently_deleted in the kernel's fs/ext4/ialloc.c), and making 400,000 files takes twice as long.
+// (recently_deleted in the kernel's fs/ext4/ialloc.c), and making 400,000 files takes longer.
 func stores(b *testing.B) map[string]string {
 	return map[string]string{"sqlite": "sqlite:" + filepath.Join(b.TempDir(), "store.db"), "postgres": pgtest.Start(b)}
 }
