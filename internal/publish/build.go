@@ -49,9 +49,9 @@ type builder struct {
 	kept  *index.Index // the snapshot of prev, when this very program made it
 
 	mu      sync.Mutex
-	ecos    map[string]*ecoDir     // by base ecosystem
-	folds   map[string]string      // lower case → base ecosystem
-	reports map[string]*folderPair // by the directory of an ecosystem below upstream/
+	ecos    map[string]*ecoDir // by base ecosystem
+	folds   map[string]string  // lower case → base ecosystem
+	reports folderPair         // upstream/
 
 	files  []*output
 	res    Result
@@ -84,7 +84,9 @@ func (p *folderPair) link(name string) bool {
 }
 
 func (p *folderPair) close() {
-	p.dir.close()
+	if p.dir != nil {
+		p.dir.close()
+	}
 	if p.before != nil {
 		p.before.close()
 	}
@@ -133,7 +135,7 @@ type batch struct {
 func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel Release, opt Options) (Result, error) {
 	b := &builder{
 		root: root, dir: dir, prev: prev, opt: opt,
-		ecos: map[string]*ecoDir{}, folds: map[string]string{}, reports: map[string]*folderPair{}, folded: map[string]string{},
+		ecos: map[string]*ecoDir{}, folds: map[string]string{}, folded: map[string]string{},
 	}
 	defer b.close()
 	if prev != nil && !opt.Fresh {
@@ -173,9 +175,7 @@ func (b *builder) close() {
 	for _, e := range b.ecos {
 		e.close()
 	}
-	for _, p := range b.reports {
-		p.close()
-	}
+	b.reports.close()
 	for _, f := range b.files {
 		f.f.Close() // of a release that failed; else it is closed already
 	}
@@ -183,10 +183,12 @@ func (b *builder) close() {
 
 // prepare makes the directories of all known ecosystems and what does not depend on records.
 func (b *builder) prepare(rel Release) error {
-	for _, name := range []string{dumpName, upstreamName} {
-		if err := b.root.Mkdir(path.Join(b.dir, name), 0o755); err != nil {
-			return err
-		}
+	if err := b.root.Mkdir(path.Join(b.dir, dumpName), 0o755); err != nil {
+		return err
+	}
+	var err error
+	if b.reports, err = b.makeFolder(upstreamName); err != nil {
+		return err
 	}
 	for _, e := range ecosystem.All() {
 		if _, err := b.eco(e.Name); err != nil {
@@ -227,26 +229,6 @@ func (b *builder) eco(base string) (*ecoDir, error) {
 	e := &ecoDir{folderPair: pair, name: base, digest: newSetDigest()}
 	b.ecos[base], b.folds[fold] = e, base
 	return e, nil
-}
-
-// reportsOf gives the directory that a report to upstream is in or below, and the rest of the
-// report's path, making the directory first if need be. It is safe for concurrent use.
-func (b *builder) reportsOf(report string) (*folderPair, string, error) {
-	// osv/malicious/<ecosystem>/<name>/<file>, see upstreamPath
-	parts := strings.SplitN(report, "/", 4)
-	dir := path.Join(parts[:3]...)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p := b.reports[dir]
-	if p == nil {
-		pair, err := b.makeFolder(path.Join(upstreamName, dir))
-		if err != nil {
-			return nil, "", err
-		}
-		p = &pair
-		b.reports[dir] = p
-	}
-	return p, parts[3], nil
 }
 
 // makeFolder makes a directory of the release and opens it.
@@ -489,14 +471,10 @@ func (b *builder) again(j *job) (done bool, err error) {
 		if j.report, err = upstreamPath(j.old.id, osv.Package{Ecosystem: j.old.ecosystem, Name: j.old.name}); err != nil {
 			return false, nil
 		}
-		to, file, err := b.reportsOf(j.report)
-		if err != nil {
+		if err := b.reports.dir.mkdirAll(path.Dir(j.report)); err != nil {
 			return false, err
 		}
-		if err := to.dir.mkdirAll(path.Dir(file)); err != nil {
-			return false, err
-		}
-		if !to.link(file) {
+		if !b.reports.link(j.report) {
 			return false, nil
 		}
 	}
@@ -571,17 +549,13 @@ func (b *builder) upstream(j *job, r *osv.Record) error {
 	}
 	j.entry.reported, j.entry.report = true, sha256.Sum256(data)
 	j.report = name
-	to, file, err := b.reportsOf(name)
-	if err != nil {
+	if err := b.reports.dir.mkdirAll(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := to.dir.mkdirAll(path.Dir(file)); err != nil {
-		return err
-	}
-	if j.old != nil && j.old.reported && j.old.report == j.entry.report && to.link(file) {
+	if j.old != nil && j.old.reported && j.old.report == j.entry.report && b.reports.link(name) {
 		return nil
 	}
-	return to.dir.create(file, data)
+	return b.reports.dir.create(name, data)
 }
 
 // writeFile makes a file that must not be there yet.
