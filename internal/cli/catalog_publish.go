@@ -309,10 +309,6 @@ It exits with 1 when something differs.`,
 				return err
 			}
 			a.warn(notes)
-			// A document that could not be read at all is more than a line of a list.
-			if slices.ContainsFunc(notes, func(n *rapsheet.Note) bool { return n.Kind == rapsheet.NoteUnread && n.Line == 0 }) {
-				a.status = rapsheet.ExitIncomplete
-			}
 			var diffs []catalog.Difference
 			var same int
 			if len(paths) > 0 {
@@ -467,6 +463,7 @@ func (a *app) claims(ctx context.Context, path string, sf *sourceFlags, p *progr
 		if !errors.As(err, &reject) {
 			return nil, nil, err
 		}
+		a.status = rapsheet.ExitIncomplete
 		notes = append(notes, &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: reject.Name, Message: reject.Reason.Error()})
 	}
 	return claims, notes, nil
