@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,15 +26,8 @@ func AdHoc(claims []claim.Claim, now time.Time) (*index.Builder, int, error) {
 		key := claimKey(&c)
 		byKey[key] = append(byKey[key], store.Claim{Claim: c, Key: key, Status: store.Standing, Seen: now})
 	}
-	keys := make([]rapsheet.Key, 0, len(byKey))
-	for key := range byKey {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b rapsheet.Key) int {
-		if a.Ecosystem != b.Ecosystem {
-			return strings.Compare(a.Ecosystem, b.Ecosystem)
-		}
-		return strings.Compare(a.Name, b.Name)
+	keys := slices.SortedFunc(maps.Keys(byKey), func(a, b rapsheet.Key) int {
+		return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
 	})
 	b := &index.Builder{Latest: now.Add(24 * time.Hour)}
 	n := 0
@@ -42,15 +37,7 @@ func AdHoc(claims []claim.Claim, now time.Time) (*index.Builder, int, error) {
 			if d.ID == "" {
 				d.ID = fmt.Sprintf("LIST-%s-%d", d.Claims[0].Source, n)
 			}
-			rec, _, err := Render(&d, nil, now)
-			if err != nil {
-				return nil, 0, fmt.Errorf("%s %s: %w", key.Ecosystem, key.Name, err)
-			}
-			r, _, err := osv.Parse(rec.JSON)
-			if err != nil {
-				return nil, 0, fmt.Errorf("%s %s: %w", key.Ecosystem, key.Name, err)
-			}
-			it, err := index.PrepareWritten(r, rec.JSON)
+			it, err := adHocItem(&d, now)
 			if err != nil {
 				return nil, 0, fmt.Errorf("%s %s: %w", key.Ecosystem, key.Name, err)
 			}
@@ -58,4 +45,16 @@ func AdHoc(claims []claim.Claim, now time.Time) (*index.Builder, int, error) {
 		}
 	}
 	return b, n, nil
+}
+
+func adHocItem(d *Draft, now time.Time) (index.Item, error) {
+	rec, _, err := Render(d, nil, now)
+	if err != nil {
+		return index.Item{}, err
+	}
+	r, _, err := osv.Parse(rec.JSON)
+	if err != nil {
+		return index.Item{}, err
+	}
+	return index.PrepareWritten(r, rec.JSON)
 }

@@ -136,7 +136,6 @@ type nodeTree struct {
 
 type hiddenEntry struct {
 	Name      string `json:"name"`
-	Version   string `json:"version"`
 	Resolved  string `json:"resolved"`
 	Integrity string `json:"integrity"`
 }
