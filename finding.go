@@ -94,6 +94,31 @@ type Finding struct {
 	Advisory *osv.Record
 	// Catalog is the index into Scan.Catalogs of the catalog that has the record.
 	Catalog int
+	// Holding is what an artifact registry says about the package; nil where none was asked.
+	Holding *Holding
+}
+
+// Served says whether an artifact registry still gives a package to whoever asks for it.
+type Served string
+
+// What is known about serving.
+const (
+	ServedUnknown Served = ""
+	ServedYes     Served = "yes"
+	ServedNo      Served = "no" // it lies in the storage and is no longer given out
+)
+
+// Holding is what an artifact registry says about a package version that it holds.
+type Holding struct {
+	// Registry is its name or address, without credentials.
+	Registry string
+	Served   Served
+	// Latest says that whoever names no version gets this one.
+	Latest bool
+	// Fetched is when it was last downloaded, zero where the registry does not know.
+	Fetched time.Time
+	// Purge are the calls that would remove it, one a line, as a person would type them, without credentials.
+	Purge []string
 }
 
 // Malicious reports whether the finding means exit status 1: a verdict of exact,

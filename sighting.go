@@ -38,6 +38,9 @@ type Location struct {
 	Line int
 	// Kind says what was read: "package-lock.json", "cyclonedx", "purl", ….
 	Kind string
+	// Layer is the digest of the image layer that brought the file, "" outside images. Gone is that of the
+	// later layer which deleted or replaced it, "" while the image still has it.
+	Layer, Gone string
 }
 
 // Origin says what kind of place a package was fetched from.

@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"io/fs"
-	"os"
 
 	"github.com/rapsheet/rapsheet"
 )
@@ -17,7 +16,7 @@ func OpenTop(name string) (Top, error) {
 }
 
 // Open opens an entry of the root.
-func (t Top) Open(name string, directory bool) (*os.File, error) {
+func (t Top) Open(name string, directory bool) (fs.File, error) {
 	return t.open(t.f, ".", name, directory)
 }
 

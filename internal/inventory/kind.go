@@ -16,6 +16,9 @@ import (
 type Kind struct {
 	// Name is what a location's Kind says: "package-lock.json", "Cargo.lock", ….
 	Name string
+	// Dir, if not nil, reports whether files of this kind may stand in a directory, given as its absolute
+	// slash-separated path. A walk asks once per directory, and the kind's Match only where it said yes.
+	Dir func(dir string) bool
 	// Match reports whether a file is of this kind, from its base name and its slash-separated path.
 	Match func(base, path string) bool
 	// Installed kinds are also asked below node_modules, where what other kinds would find is what packages
@@ -29,6 +32,11 @@ type Kind struct {
 	Read func(ctx context.Context, in *File, out *Sink) error
 }
 
+// in reports whether files of this kind may stand in a directory; installed says that it is node_modules or below.
+func (k *Kind) in(dir string, installed bool) bool {
+	return (k.Installed || !installed) && (k.Dir == nil || k.Dir(dir))
+}
+
 // File is what a kind is given to read.
 type File struct {
 	// Path is the file as shown to people; Rel the same file inside FS.
@@ -40,7 +48,10 @@ type File struct {
 	// FS is the tree around the file; nil for standard input. It opens regular files, bounded, and
 	// directories, and nothing outside the tree.
 	FS fs.FS
+	// Hash says that digests of archives are of use: some record has one. See [File.Digests].
+	Hash bool
 
+	at   io.ReaderAt // R, where it can be read anywhere
 	memo *memo
 }
 

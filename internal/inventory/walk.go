@@ -51,6 +51,8 @@ type Options struct {
 	// RespectIgnore leaves out what .gitignore files inside the tree exclude. Global and
 	// per-repository exclude files are not read.
 	RespectIgnore bool
+	// Hash says that archives without a recorded digest are to be hashed, which reads them whole.
+	Hash bool
 	// Progress, if set, is called from the goroutine that ranges over the stream, about ten
 	// times a second and once at the end.
 	Progress func(Progress)
@@ -104,10 +106,41 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 			return
 		}
 		defer top.close()
-		w := &walker{opt: opt, shown: shown, top: top, place: place(root)}
-		st := &stream{opt: opt, entries: &w.entries, wait: true}
-		st.run(ctx, w.walk, yield)
+		walk(ctx, top, top.f, shown, place(root), opt, yield)
 	}
+}
+
+// WalkFS is [Walk] for a tree that is no directory of this machine: the content of an archive, a layer of an
+// image. Its paths are shown below shown; kinds see them below "/". What fsys lists as symbolic links is not
+// followed. Files that implement [io.ReaderAt] are read in place by [File.Random].
+func WalkFS(ctx context.Context, fsys fs.FS, shown string, opt Options) rapsheet.Sightings {
+	opt = opt.withDefaults()
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		root, err := openDir(fsys, ".")
+		if err != nil {
+			yield(rapsheet.Sighting{}, unread(shown, err))
+			return
+		}
+		defer root.Close()
+		walk(ctx, within{fsys}, root, shown, "/", opt, yield)
+	}
+}
+
+func walk(ctx context.Context, t tree, root fs.ReadDirFile, shown, place string, opt Options, yield func(rapsheet.Sighting, error) bool) {
+	w := &walker{opt: opt, shown: shown, tree: t, root: root, place: place}
+	st := &stream{opt: opt, entries: &w.entries, wait: true}
+	st.run(ctx, w.walk, yield)
+}
+
+// tree is what a walk goes through: a directory of this machine ([top]), or any [fs.FS] ([within]).
+type tree interface {
+	// open opens name, one entry of parent, which is dir from the root; no symbolic link is followed.
+	open(parent fs.File, dir, name string, directory bool) (fs.File, error)
+	// inside reports whether the symbolic link at rel leads nowhere, or to what the walk meets by itself.
+	inside(rel string) bool
+	sameDevice(info fs.FileInfo) bool
+	// fs is the tree for readers, see [File].
+	fs(limit int64) fs.FS
 }
 
 // place is where root stands, slash-separated, for kinds that look at the directories above a file.
@@ -136,7 +169,8 @@ type walker struct {
 	opt     Options
 	shown   string // the root as shown
 	place   string // the root, absolute
-	top     *top
+	tree    tree
+	root    fs.ReadDirFile
 	memo    memo
 	entries atomic.Int64
 
@@ -147,12 +181,13 @@ type walker struct {
 
 // directory is one open directory on the way from the root to where the walk is.
 type directory struct {
-	f     *os.File
+	f     fs.ReadDirFile
 	rel   string // "." is the root
 	place string // absolute
 	depth int
 	// installed says that it is node_modules, or below.
 	installed bool
+	kinds     []*Kind // that may be in it
 	subs      []string
 	ignore    *ignoreRules
 }
@@ -170,7 +205,7 @@ var errStop = errors.New("stop")
 
 func (w *walker) walk(ctx context.Context, submit func(*job) bool) {
 	w.submit = submit
-	stack := []*directory{{f: w.top.f, rel: ".", place: w.place, installed: path.Base(w.place) == nodeModules}}
+	stack := []*directory{w.directory(directory{f: w.root, rel: ".", place: w.place, installed: path.Base(w.place) == nodeModules})}
 	defer func() {
 		for _, d := range stack[1:] {
 			d.f.Close()
@@ -259,20 +294,21 @@ func (w *walker) enter(parent *directory, name string) (*directory, error) {
 	if parent.depth+1 > w.opt.Depth {
 		return nil, fmt.Errorf("deeper than %d directories: not entered", w.opt.Depth)
 	}
-	f, err := w.top.open(parent.f, parent.rel, name, true)
+	opened, err := w.tree.open(parent.f, parent.rel, name, true)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	info, err := opened.Stat()
 	if err != nil {
-		f.Close()
+		opened.Close()
 		return nil, err
 	}
-	if !info.IsDir() {
-		f.Close()
+	f, ok := opened.(fs.ReadDirFile)
+	if !ok || !info.IsDir() {
+		opened.Close()
 		return nil, errors.New("changed while it was read: no directory any more")
 	}
-	if !w.top.sameDevice(info) {
+	if !w.tree.sameDevice(info) {
 		w.devices++
 		f.Close()
 		if !w.note(rapsheet.NoteInfo, rel, "another file system is mounted here: not entered") {
@@ -280,9 +316,19 @@ func (w *walker) enter(parent *directory, name string) (*directory, error) {
 		}
 		return nil, nil
 	}
-	return &directory{
+	return w.directory(directory{
 		f: f, rel: rel, place: join(parent.place, name), depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || name == nodeModules,
-	}, nil
+	}), nil
+}
+
+// directory completes d with the kinds that may be in it.
+func (w *walker) directory(d directory) *directory {
+	for i := range w.opt.Kinds {
+		if k := &w.opt.Kinds[i]; k.in(d.place, d.installed) {
+			d.kinds = append(d.kinds, k)
+		}
+	}
+	return &d
 }
 
 // list reads d's entries, submits its files and keeps the names of its
@@ -363,8 +409,14 @@ func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidat
 }
 
 func (w *walker) candidate(d *directory, name string) (candidate, bool) {
-	if k := w.opt.byName(name, join(d.place, name), d.installed); k != nil {
-		return candidate{name: name, kind: k}, true
+	var place string
+	for _, k := range d.kinds {
+		if place == "" {
+			place = join(d.place, name)
+		}
+		if k.Match(name, place) {
+			return candidate{name: name, kind: k}, true
+		}
 	}
 	if !d.installed && w.opt.SBOM != nil && w.opt.SniffSBOM != nil {
 		if sure, ok := sbomName(name); ok {
@@ -380,12 +432,12 @@ func (w *walker) file(d *directory, c candidate) bool {
 	if c.link {
 		// What a link inside the tree leads to is met by the walk itself. One that
 		// leads out of it is not, and a lockfile would go unread without a word.
-		if _, err := w.top.root.Stat(rel); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if w.tree.inside(rel) {
 			return true
 		}
 		return w.note(rapsheet.NoteUnread, rel, "symbolic link out of the tree: not followed")
 	}
-	f, err := w.top.open(d.f, d.rel, c.name, false)
+	f, err := w.tree.open(d.f, d.rel, c.name, false)
 	if err != nil {
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
@@ -394,21 +446,21 @@ func (w *walker) file(d *directory, c candidate) bool {
 	case err != nil:
 	case !info.Mode().IsRegular():
 		err = errors.New("changed while it was read: no regular file any more")
-	case !w.top.sameDevice(info):
+	case !w.tree.sameDevice(info):
 		err = errors.New("on another file system: not read")
 	}
 	if err != nil {
 		f.Close()
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
-	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.top.fs(w.opt.FileSize)}
-	in.memo = &w.memo
+	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, memo: &w.memo}
+	in.at, _ = f.(io.ReaderAt)
 	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }
 
 // loadIgnore reads d's .gitignore. One that cannot be read excludes nothing.
 func (w *walker) loadIgnore(d *directory) *ignoreRules {
-	f, err := w.top.open(d.f, d.rel, ".gitignore", false)
+	f, err := w.tree.open(d.f, d.rel, ".gitignore", false)
 	if err != nil {
 		return d.ignore
 	}

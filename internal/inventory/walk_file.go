@@ -55,9 +55,12 @@ func openFile(name, shown string, opt Options) (j *job, done func(), err error) 
 		return nil, nil, err
 	}
 	j = &job{
-		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f},
+		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f, Hash: opt.Hash},
 		timed: mode.IsRegular(),
 		close: f.Close,
+	}
+	if mode.IsRegular() {
+		j.in.at = f
 	}
 	// Without its directory a file is still read, only not what stands beside it.
 	top, err := openTop(filepath.Dir(name))
@@ -75,7 +78,7 @@ func Read(ctx context.Context, r io.Reader, name string, opt Options) rapsheet.S
 	opt = opt.withDefaults()
 	return func(yield func(rapsheet.Sighting, error) bool) {
 		runOne(ctx, opt, &job{
-			in:   &File{Path: name, Rel: path.Base(name), Size: -1, R: r},
+			in:   &File{Path: name, Rel: path.Base(name), Size: -1, R: r, Hash: opt.Hash},
 			kind: opt.byName(path.Base(name), name, false),
 		}, yield)
 	}
@@ -92,7 +95,7 @@ func runOne(ctx context.Context, opt Options, j *job, yield func(rapsheet.Sighti
 // byName finds the kind of a file, nil if there is none; only installed ones where a file is below node_modules.
 func (o *Options) byName(base, name string, installed bool) *Kind {
 	for i := range o.Kinds {
-		if k := &o.Kinds[i]; (k.Installed || !installed) && k.Match(base, name) {
+		if k := &o.Kinds[i]; k.in(path.Dir(name), installed) && k.Match(base, name) {
 			return k
 		}
 	}

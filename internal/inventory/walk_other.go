@@ -34,7 +34,7 @@ func (t *top) close() {
 	t.root.Close()
 }
 
-func (t *top) open(_ *os.File, dir, name string, directory bool) (*os.File, error) {
+func (t *top) open(_ fs.File, dir, name string, directory bool) (fs.File, error) {
 	rel := join(dir, name)
 	before, err := t.root.Lstat(rel)
 	if err != nil {

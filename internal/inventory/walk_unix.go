@@ -46,12 +46,13 @@ func (t *top) close() {
 
 // open opens name, one entry of parent. O_NONBLOCK keeps a pipe that was put in
 // a file's place from holding up the walk; callers look at what they got.
-func (t *top) open(parent *os.File, dir, name string, directory bool) (*os.File, error) {
+func (t *top) open(parent fs.File, dir, name string, directory bool) (fs.File, error) {
 	flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	if directory {
 		flags |= unix.O_DIRECTORY
 	}
-	conn, err := parent.SyscallConn()
+	above := parent.(*os.File)
+	conn, err := above.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (t *top) open(parent *os.File, dir, name string, directory bool) (*os.File,
 	if oerr != nil {
 		return nil, &fs.PathError{Op: "open", Path: join(dir, name), Err: oerr}
 	}
-	return os.NewFile(uintptr(fd), parent.Name()+"/"+name), nil
+	return os.NewFile(uintptr(fd), above.Name()+"/"+name), nil
 }
 
 func (t *top) sameDevice(info fs.FileInfo) bool {

@@ -1,0 +1,35 @@
+// Package registry lists what an artifact registry holds, its own packages and what it has cached from
+// upstream: over its API, or from its storage on disk.
+//
+// Flow: a [Registry] gives its content page by page ([Registry.List]); the pages' sightings are matched like any
+// others, and about what is found the registry is asked again ([Registry.Holding]): is it still served, is it
+// what `latest` means, what would remove it. Storage on disk is walked like any tree, by kinds of its own ([Kinds]).
+//
+// Promise: it reads, and removes nothing. Credentials come from the environment or netrc, go to the host they
+// are for, and are in no sighting, note, error or log. Answers are bounded, and memory does not grow with
+// the size of a registry.
+package registry
+
+import (
+	"context"
+	"iter"
+
+	"github.com/rapsheet/rapsheet"
+)
+
+// Registry is one artifact registry behind an API. It is for one goroutine.
+type Registry interface {
+	// List gives the content in pages, beginning after the page whose Next is from; "" is the beginning.
+	// An error ends the sequence. What cannot be read without ending it is a note in a page.
+	List(ctx context.Context, from string) iter.Seq2[Page, error]
+	// Holding says what the registry knows about one package version that it listed.
+	Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Holding, error)
+}
+
+// Page is a part of a registry's content.
+type Page struct {
+	Sightings []rapsheet.Sighting
+	Notes     []*rapsheet.Note
+	// Next is where to go on after this page, in another process too; "" after the last.
+	Next string
+}
