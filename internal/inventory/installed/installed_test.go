@@ -1,56 +1,20 @@
 package installed_test
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/installed"
 )
 
-// walk gives what is installed below root: "path name@version origin host digests", notes as
-// "kind path: message".
+// walk gives what is installed below root, see [clienttest.Lines].
 func walk(t *testing.T, root string) []string {
 	t.Helper()
-	var all []string
-	rel := func(p string) string { return strings.TrimPrefix(p, filepath.ToSlash(root)+"/") }
-	for s, err := range inventory.Walk(t.Context(), root, inventory.Options{Kinds: installed.Kinds()}) {
-		var note *rapsheet.Note
-		switch {
-		case errors.As(err, &note):
-			all = append(all, fmt.Sprintf("%s %s: %s", note.Kind, rel(note.Path), note.Message))
-		case err != nil:
-			t.Fatal(err)
-		default:
-			line := fmt.Sprintf("%s %s@%s %s %s", rel(s.Location.Path), s.Package.Name, s.Package.Version, s.Evidence.Origin, s.Evidence.Host)
-			for _, d := range s.Evidence.Digests {
-				line += " " + d.Algorithm + ":" + d.Hex[:min(6, len(d.Hex))]
-			}
-			all = append(all, strings.Join(strings.Fields(line), " "))
-		}
-	}
-	return all
-}
-
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		at := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
+	return clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: installed.Kinds()}))
 }
 
 func TestInstalled(t *testing.T) {
@@ -222,7 +186,7 @@ func TestInstalled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := walk(t, tree(t, tt.files)); !slices.Equal(got, tt.want) {
+			if got := walk(t, clienttest.Tree(t, tt.files)); !slices.Equal(got, tt.want) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
@@ -231,7 +195,7 @@ func TestInstalled(t *testing.T) {
 
 // A walk that begins in node_modules sees the same.
 func TestInsideNodeModules(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := clienttest.Tree(t, map[string]string{
 		"node_modules/.package-lock.json": `{"packages": {"node_modules/evil": {"version": "1.0.0", "resolved": "https://registry.npmjs.org/evil/-/evil-1.0.0.tgz"}}}`,
 		"node_modules/evil/package.json":  `{"name": "harmless", "version": "1.0.0"}`,
 	})

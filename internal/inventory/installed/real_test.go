@@ -1,114 +1,23 @@
 package installed_test
 
 import (
-	"archive/tar"
-	"archive/zip"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
-
-// program finds a package manager. One that is missing skips the test, or fails it in CI.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
-		if at := filepath.Join(dir, name); executable(at) {
-			return at
-		}
-	}
-	at, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing: scripts/test installs it", name)
-		}
-		t.Skipf("%s is not here", name)
-	}
-	return at
-}
-
-func executable(name string) bool {
-	st, err := os.Stat(name)
-	return err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0
-}
-
-// run runs a package manager in dir, with a home of its own.
-func run(t *testing.T, dir, name string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	home := filepath.Join(dir, ".home")
-	for _, v := range os.Environ() {
-		// The machine's own settings of package managers would lead elsewhere.
-		if up := strings.ToUpper(v); !strings.HasPrefix(up, "NPM_") && !strings.HasPrefix(up, "PIP_") && !strings.HasPrefix(up, "YARN_") && !strings.HasPrefix(up, "PNPM_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home, "CI=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
-	}
-}
-
-// tarball is an npm package of nothing but its package.json.
-func tarball(t *testing.T, packageJSON string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	if err := w.WriteHeader(&tar.Header{Name: "package/package.json", Mode: 0o644, Size: int64(len(packageJSON))}); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(w, packageJSON)
-	if w.Close() != nil || z.Close() != nil {
-		t.Fatal("tar")
-	}
-	return buf.Bytes()
-}
-
-// npmRegistry serves packages of one version each, name → dependencies as JSON, in the shape of
-// github.com/npm/registry, docs/responses/package-metadata.md.
-func npmRegistry(t *testing.T, packages map[string]string) *httptest.Server {
-	t.Helper()
-	archives := map[string][]byte{}
-	for name, deps := range packages {
-		archives[name] = tarball(t, fmt.Sprintf(`{"name": %q, "version": "1.0.0", "dependencies": %s}`, name, deps))
-	}
-	var srv *httptest.Server
-	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, file, archive := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/-/")
-		data, ok := archives[name]
-		if !ok || archive && file != path.Base(name)+"-1.0.0.tgz" {
-			http.NotFound(w, r)
-			return
-		}
-		if archive {
-			w.Write(data)
-			return
-		}
-		sum := sha512.Sum512(data)
-		fmt.Fprintf(w, `{"name": %q, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": {"name": %q, "version": "1.0.0", "dependencies": %s,
-			"dist": {"tarball": "%s/%s/-/%s-1.0.0.tgz", "integrity": "sha512-%s"}}}}`,
-			name, name, packages[name], srv.URL, name, path.Base(name), base64.StdEncoding.EncodeToString(sum[:]))
-	}))
-	t.Cleanup(srv.Close)
-	return srv
-}
 
 // Packages that are installed by the real clients, from a registry of the test's own.
 func TestNodeClients(t *testing.T) {
-	srv := npmRegistry(t, map[string]string{
+	srv := clienttest.NPMRegistry(t, map[string]string{
 		"planted":    `{"alias-of-it": "npm:other@1.0.0"}`,
 		"other":      `{}`,
 		"@corp/tool": `{"planted": "^1.0.0"}`,
@@ -130,9 +39,9 @@ func TestNodeClients(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.client+" "+strings.Join(tt.args, " "), func(t *testing.T) {
-			client := program(t, tt.client)
-			dir := tree(t, map[string]string{"package.json": project, ".npmrc": "registry=" + srv.URL + "/\n", ".yarnrc": "registry \"" + srv.URL + "\"\n"})
-			run(t, dir, client, tt.args...)
+			client := clienttest.Program(t, tt.client)
+			dir := clienttest.Tree(t, map[string]string{"package.json": project, ".npmrc": "registry=" + srv.URL + "/\n", ".yarnrc": "registry \"" + srv.URL + "\"\n"})
+			clienttest.Run(t, dir, nil, client, tt.args...)
 			// What clients keep for themselves is another matter.
 			if err := os.RemoveAll(filepath.Join(dir, ".home")); err != nil {
 				t.Fatal(err)
@@ -158,41 +67,16 @@ func TestNodeClients(t *testing.T) {
 	}
 }
 
-// wheel is a distribution of nothing but its metadata (packaging.python.org,
-// specifications/binary-distribution-format).
-func wheel(t *testing.T, name, version string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	info := name + "-" + version + ".dist-info/"
-	for _, f := range [][2]string{
-		{name + ".py", ""},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
-		{info + "RECORD", name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"},
-	} {
-		w, err := z.Create(f[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
 // What pip installs, from an index (PEP 503) and from a file.
 func TestPip(t *testing.T) {
-	python := program(t, "python3")
+	python := clienttest.Program(t, "python3")
 	if exec.Command(python, "-m", "pip", "--version").Run() != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("pip is missing: scripts/test installs it")
 		}
 		t.Skip("pip is not here")
 	}
-	data := wheel(t, "planted", "1.0")
+	data := clienttest.Wheel(t, "planted", "1.0")
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/simple/planted/":
@@ -207,12 +91,12 @@ func TestPip(t *testing.T) {
 	defer srv.Close()
 	dir := t.TempDir()
 	pip := []string{"-m", "pip", "install", "--isolated", "--disable-pip-version-check", "--no-cache-dir"}
-	run(t, dir, python, append(pip, "--target", "index", "--index-url", srv.URL+"/simple/", "planted")...)
+	clienttest.Run(t, dir, nil, python, append(pip, "--target", "index", "--index-url", srv.URL+"/simple/", "planted")...)
 	file := filepath.Join(dir, "planted-1.0-py3-none-any.whl")
 	if err := os.WriteFile(file, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, python, append(pip, "--target", "file", "--no-index", file)...)
+	clienttest.Run(t, dir, nil, python, append(pip, "--target", "file", "--no-index", file)...)
 	sum := fmt.Sprintf("%x", sha256.Sum256(data))
 	got := walk(t, dir)
 	want := []string{

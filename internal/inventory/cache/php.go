@@ -1,0 +1,5 @@
+package cache
+
+import "github.com/rapsheet/rapsheet/internal/inventory"
+
+func phpKinds() []inventory.Kind { return nil }
