@@ -51,6 +51,14 @@ type Options struct {
 	// RespectIgnore leaves out what .gitignore files inside the tree exclude. Global and
 	// per-repository exclude files are not read.
 	RespectIgnore bool
+	// Filesystems says which file systems are entered besides the root's own.
+	Filesystems Filesystems
+	// Exclude are directories that are not entered, as absolute slash-separated paths.
+	Exclude []string
+	// Since, if not zero, leaves out files that were there before it and have not changed since, by the times of
+	// last modification and, where the system keeps one, of the last change of status. One note counts them.
+	// A file in a directory that was moved to its place since then counts as changed.
+	Since time.Time
 	// Hash says that archives without a recorded digest are to be hashed, which reads them whole.
 	Hash bool
 	// Progress, if set, is called from the goroutine that ranges over the stream, about ten
@@ -63,6 +71,17 @@ type Options struct {
 	// Logger gets one debug line per file and the stack of a reader's panic; nil means none.
 	Logger *slog.Logger
 }
+
+// Filesystems are those that a walk enters when it meets them below its root. What the kernel shows as
+// files (proc, sysfs, …) is never entered.
+type Filesystems uint8
+
+// The file systems that are entered.
+const (
+	OneFilesystem    Filesystems = iota // the root's own
+	LocalFilesystems                    // and those on the machine's own disks and in its memory
+	AllFilesystems                      // and those of the network
+)
 
 // Progress says how far a walk is.
 type Progress struct {
@@ -106,6 +125,7 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 			return
 		}
 		defer top.close()
+		top.enter = opt.Filesystems
 		walk(ctx, top, top.f, shown, place(root), opt, yield)
 	}
 }
@@ -138,7 +158,8 @@ type tree interface {
 	open(parent fs.File, dir, name string, directory bool) (fs.File, error)
 	// inside reports whether the symbolic link at rel leads nowhere, or to what the walk meets by itself.
 	inside(rel string) bool
-	sameDevice(info fs.FileInfo) bool
+	// foreign names the file system that f is on if it is one that is not to be entered; "" says go on.
+	foreign(f fs.File, info fs.FileInfo) string
 	// fs is the tree for readers, see [File].
 	fs(limit int64) fs.FS
 }
@@ -174,7 +195,7 @@ type walker struct {
 	memo    memo
 	entries atomic.Int64
 
-	links, specials, ignored, devices int
+	links, specials, ignored, devices, excluded, unchanged int
 
 	submit func(*job) bool
 }
@@ -187,9 +208,11 @@ type directory struct {
 	depth int
 	// installed says that it is node_modules, or below.
 	installed bool
-	kinds     []*Kind // that may be in it
-	subs      []string
-	ignore    *ignoreRules
+	// arrived says that it was moved here after [Options.Since], or is below such a directory.
+	arrived bool
+	kinds   []*Kind // that may be in it
+	subs    []string
+	ignore  *ignoreRules
 }
 
 // candidate is a file worth opening.
@@ -253,6 +276,8 @@ func (w *walker) sumUp() {
 		{w.links, "symbolic links not followed"},
 		{w.specials, "special files (pipes, sockets, devices) not opened"},
 		{w.devices, "directories on another file system not entered"},
+		{w.excluded, "directories left out that show another directory's content or are no part of the machine's files"},
+		{w.unchanged, "files not read again, unchanged since " + w.opt.Since.UTC().Format(time.RFC3339)},
 		{w.ignored, "entries left out by .gitignore"},
 	} {
 		if c.n > 0 && !w.submit(&job{note: &rapsheet.Note{
@@ -290,7 +315,11 @@ func join(dir, name string) string {
 
 // enter opens a subdirectory. It gives nil for one that is left alone.
 func (w *walker) enter(parent *directory, name string) (*directory, error) {
-	rel := join(parent.rel, name)
+	rel, place := join(parent.rel, name), join(parent.place, name)
+	if slices.Contains(w.opt.Exclude, place) {
+		w.excluded++
+		return nil, nil
+	}
 	if parent.depth+1 > w.opt.Depth {
 		return nil, fmt.Errorf("deeper than %d directories: not entered", w.opt.Depth)
 	}
@@ -308,16 +337,17 @@ func (w *walker) enter(parent *directory, name string) (*directory, error) {
 		opened.Close()
 		return nil, errors.New("changed while it was read: no directory any more")
 	}
-	if !w.tree.sameDevice(info) {
+	if foreign := w.tree.foreign(opened, info); foreign != "" {
 		w.devices++
 		f.Close()
-		if !w.note(rapsheet.NoteInfo, rel, "another file system is mounted here: not entered") {
+		if !w.note(rapsheet.NoteInfo, rel, "another file system is mounted here ("+foreign+"): not entered") {
 			return nil, errStop
 		}
 		return nil, nil
 	}
 	return w.directory(directory{
-		f: f, rel: rel, place: join(parent.place, name), depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || name == nodeModules,
+		f: f, rel: rel, place: place, depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || name == nodeModules,
+		arrived: parent.arrived || w.arrived(info),
 	}), nil
 }
 
@@ -329,6 +359,12 @@ func (w *walker) directory(d directory) *directory {
 		}
 	}
 	return &d
+}
+
+// arrived reports whether a directory came to its place after [Options.Since] with what is in it. Moving
+// changes its status and not its content, so one that was changed since for another reason is not told.
+func (w *walker) arrived(info fs.FileInfo) bool {
+	return !w.opt.Since.IsZero() && info.ModTime().Before(w.opt.Since) && !statusTime(info).Before(w.opt.Since)
 }
 
 // list reads d's entries, submits its files and keeps the names of its
@@ -446,12 +482,19 @@ func (w *walker) file(d *directory, c candidate) bool {
 	case err != nil:
 	case !info.Mode().IsRegular():
 		err = errors.New("changed while it was read: no regular file any more")
-	case !w.tree.sameDevice(info):
-		err = errors.New("on another file system: not read")
+	default:
+		if foreign := w.tree.foreign(f, info); foreign != "" {
+			err = errors.New("on another file system (" + foreign + "): not read")
+		}
 	}
 	if err != nil {
 		f.Close()
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
+	}
+	if !w.opt.Since.IsZero() && !d.arrived && info.ModTime().Before(w.opt.Since) && statusTime(info).Before(w.opt.Since) {
+		w.unchanged++
+		f.Close()
+		return true
 	}
 	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, memo: &w.memo}
 	in.at, _ = f.(io.ReaderAt)

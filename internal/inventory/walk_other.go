@@ -6,14 +6,16 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // top is the root of a walk. Without openat(2) every step goes through [os.Root],
 // which refuses links out of the tree; links inside it are told by comparing what
 // lies there with what was opened.
 type top struct {
-	f    *os.File
-	root *os.Root
+	f     *os.File
+	root  *os.Root
+	enter Filesystems
 }
 
 func openTop(name string) (*top, error) {
@@ -55,7 +57,11 @@ func (t *top) open(_ fs.File, dir, name string, directory bool) (fs.File, error)
 	return f, nil
 }
 
-// sameDevice is always true: these systems do not number devices.
-func (t *top) sameDevice(fs.FileInfo) bool { return true }
+// foreign is always "": these systems do not number devices, and what is mounted in a directory is a
+// kind of link, which is not followed.
+func (t *top) foreign(fs.File, fs.FileInfo) string { return "" }
+
+// statusTime is the time of the last modification: no other is kept.
+func statusTime(info fs.FileInfo) time.Time { return info.ModTime() }
 
 const nonblock = 0

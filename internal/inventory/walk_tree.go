@@ -23,8 +23,8 @@ func (t within) open(_ fs.File, dir, name string, directory bool) (fs.File, erro
 	return t.fsys.Open(join(dir, name))
 }
 
-func (within) inside(string) bool          { return true }
-func (within) sameDevice(fs.FileInfo) bool { return true }
+func (within) inside(string) bool                  { return true }
+func (within) foreign(fs.File, fs.FileInfo) string { return "" }
 
 func (t within) fs(limit int64) fs.FS { return boundedFS{t.fsys, limit} }
 

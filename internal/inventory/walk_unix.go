@@ -14,9 +14,12 @@ import (
 // open parent that refuses symbolic links, so no race can lead out of the tree;
 // the [os.Root] is for what readers look up beside their files.
 type top struct {
-	f    *os.File
-	root *os.Root
-	dev  uint64
+	f     *os.File
+	root  *os.Root
+	dev   uint64
+	enter Filesystems
+	// seen are the devices that were asked about before; used by the goroutine that walks.
+	seen map[uint64]string
 }
 
 func openTop(name string) (*top, error) {
@@ -75,10 +78,38 @@ func (t *top) open(parent fs.File, dir, name string, directory bool) (fs.File, e
 	return os.NewFile(uintptr(fd), above.Name()+"/"+name), nil
 }
 
-func (t *top) sameDevice(info fs.FileInfo) bool {
+// foreign implements tree.
+func (t *top) foreign(f fs.File, info fs.FileInfo) string {
 	dev, ok := device(info)
-	return !ok || dev == t.dev
+	if !ok || dev == t.dev {
+		return ""
+	}
+	if t.enter == OneFilesystem {
+		return "this one only was asked for"
+	}
+	name, known := t.seen[dev]
+	if !known {
+		var class fsClass
+		name, class = filesystem(f.(*os.File))
+		if class == fsLocal || class == fsNetwork && t.enter == AllFilesystems {
+			name = ""
+		}
+		if t.seen == nil {
+			t.seen = map[uint64]string{}
+		}
+		t.seen[dev] = name
+	}
+	return name
 }
+
+// fsClass is where the files of a file system are.
+type fsClass uint8
+
+const (
+	fsNetwork fsClass = iota // on another machine, or nobody knows
+	fsLocal                  // on this machine's disks or in its memory
+	fsSpecial                // nowhere: the kernel shows something as files, or another tree again
+)
 
 func device(info fs.FileInfo) (uint64, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
