@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"internal/inventory/lockfile":  5,
 	"internal/inventory/cache":     5,
 	"internal/inventory/archive":   5,
+	"internal/machine":             5,
 	"internal/inventory/image":     6,
 	"internal/registry":            6,
 	"internal/claim":               3,

@@ -72,6 +72,8 @@ type Evidence struct {
 	Host string
 	// Mirror says that the user declared Host to serve the public registry's packages.
 	Mirror bool
+	// Internal says that the user declared the package's name to be one of their own.
+	Internal bool
 	// Digests are the integrity values recorded next to the package.
 	Digests []Digest
 }

@@ -197,8 +197,12 @@ func judgeProvenance(e *ecosystem.Ecosystem, hash string, ev *rapsheet.Evidence)
 		return rapsheet.ProvenanceHash, "its " + hash + " digest is on record"
 	case ev.Mirror:
 		return rapsheet.ProvenanceRegistry, fmt.Sprintf("resolved from %s, declared a mirror of the public registry", ev.Host)
+	case host != "" && e.PublicHost(host) && ev.Internal:
+		return rapsheet.ProvenanceRegistry, "declared internal, and yet resolved from the public registry at " + host
 	case host != "" && e.PublicHost(host):
 		return rapsheet.ProvenanceRegistry, "resolved from the public registry at " + host
+	case ev.Internal && host == "":
+		return rapsheet.ProvenanceElsewhere, "declared internal, and nothing says that it came from the public registry"
 	case ev.Origin == rapsheet.OriginRegistry && host != "":
 		return rapsheet.ProvenanceElsewhere, fmt.Sprintf("resolved from %s, which is not the public registry", ev.Host)
 	case ev.Origin == rapsheet.OriginRegistry:

@@ -37,6 +37,7 @@ type lookFlags struct {
 	all      bool
 	maxAge   age
 	mirrors  []string
+	internal []string
 	lists    []string
 	onlyList bool
 	list     sourceFlags
@@ -51,6 +52,7 @@ func (f *lookFlags) bind(cmd *cobra.Command) {
 	fl.BoolVar(&f.all, "all", false, "show findings of no consequence too: withdrawn, from elsewhere, without a version")
 	fl.Var(&f.maxAge, "max-age", "exit with 4 when the catalog is older than `AGE` (7d, 36h) and nothing was found")
 	fl.StringArrayVar(&f.mirrors, "mirror", nil, "`HOST` that serves the public registries' packages (a company's proxy); may be repeated")
+	fl.StringArrayVar(&f.internal, "internal", nil, "`PATTERN` of names that are your own (@acme/*, acme-*, npm:tools): no alarm unless they came from the public registry; may be repeated")
 	fl.StringArrayVar(&f.lists, "list", nil, "look for what `FILE` lists too: anything that `rapsheet catalog import` reads; may be repeated")
 	fl.BoolVar(&f.onlyList, "only-list", false, "look for nothing but what --list names")
 	fl.StringVar(&f.list.list.Ecosystem, "list-ecosystem", "", "where lines of --list belong that name no ecosystem")
@@ -90,6 +92,7 @@ func (a *age) Set(s string) error {
 
 func (a *app) scanCommand() *cobra.Command {
 	var f lookFlags
+	var m machineFlags
 	var ignore bool
 	cmd := &cobra.Command{
 		Use:   "scan [TARGET…]",
@@ -97,8 +100,13 @@ func (a *app) scanCommand() *cobra.Command {
 		Long: `Scan looks every package that the targets list up in the catalog. A target is a
 directory (walked once, links not followed), a lockfile, an SBOM (CycloneDX, SPDX,
 Syft; plain or compressed), a package URL, or - for standard input. The default is
-the current directory. In a directory it also reads what is installed: node_modules,
-site-packages, gems, the extensions of editors. Nothing is run, and nothing is sent anywhere.
+the current directory. In a directory it also reads what is installed (node_modules,
+site-packages, gems, the extensions of editors) and what package managers have cached.
+Nothing is run, and nothing is sent anywhere.
+
+With --machine the target is all of this machine's own disks and every directory that the
+environment moves a cache to; with --root a disk that is mounted somewhere; with --home
+one home. --profile quick looks only where package managers and editors keep things.
 
 It exits with 1 when a malicious package is found, and with 3 when something could
 not be read; what that was stands at the end of the report.`,
@@ -107,24 +115,38 @@ not be read; what that was stands at the end of the report.`,
   syft dir:. -o syft-json | rapsheet scan -
   rapsheet scan --format sarif -o rapsheet.sarif
   rapsheet scan --catalog installed --catalog our-own-list/
-  rapsheet scan --list incident.csv --list-ecosystem npm ~/src`,
+  rapsheet scan --list incident.csv --list-ecosystem npm ~/src
+  rapsheet scan --machine --profile quick
+  rapsheet scan --machine --nice --since 24h --format json -o today.json`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
-			if len(targets) == 0 {
-				targets = []string{"."}
-			}
 			p := a.progress()
 			defer p.end()
 			opt := a.inventoryOptions(p)
 			opt.RespectIgnore = ignore
+			if err := m.apply(a, &opt); err != nil {
+				return err
+			}
+			machine, err := m.sightings(cmd.Context(), a, opt)
+			if err != nil {
+				return err
+			}
+			if len(targets) == 0 && machine == nil {
+				targets = []string{"."}
+			}
 			cats, err := a.open(cmd.Context(), &f)
 			if err != nil {
 				return err
 			}
 			defer cats.Close()
-			return a.look(cmd.Context(), &f, cats, targets, a.sightings(cmd.Context(), targets, opt))
+			sightings := a.sightings(cmd.Context(), targets, opt)
+			if machine != nil {
+				sightings = after(sightings, machine)
+			}
+			return a.look(cmd.Context(), &f, cats, append(targets, m.names()...), sightings)
 		},
 	}
 	f.bind(cmd)
+	m.bind(cmd)
 	cmd.Flags().BoolVar(&ignore, "respect-ignore", false, "leave out what .gitignore files leave out")
 	return cmd
 }
@@ -203,9 +225,9 @@ func unread(target string, err error) rapsheet.Sightings {
 	}
 }
 
-// mirrored marks the sightings that were resolved from a declared mirror.
-func mirrored(in rapsheet.Sightings, mirrors []string) rapsheet.Sightings {
-	if len(mirrors) == 0 {
+// declared marks the sightings that were resolved from a declared mirror, and those whose names are declared internal.
+func declared(in rapsheet.Sightings, mirrors []string, names []internalName) rapsheet.Sightings {
+	if len(mirrors) == 0 && len(names) == 0 {
 		return in
 	}
 	hosts := make([]string, 0, len(mirrors))
@@ -218,11 +240,63 @@ func mirrored(in rapsheet.Sightings, mirrors []string) rapsheet.Sightings {
 			if host != "" && (slices.Contains(hosts, host) || slices.Contains(hosts, s.Evidence.Host)) {
 				s.Evidence.Mirror = true
 			}
+			s.Evidence.Internal = slices.ContainsFunc(names, func(n internalName) bool { return n.is(s.Package) })
 			if !yield(s, err) {
 				return
 			}
 		}
 	}
+}
+
+// internalName is a pattern of --internal: names in one ecosystem, or in all where none is named.
+type internalName struct{ ecosystem, pattern string }
+
+// internalNames reads patterns: [ECOSYSTEM:]NAME, where * in the name stands for anything.
+func internalNames(patterns []string) ([]internalName, error) {
+	var all []internalName
+	for _, p := range patterns {
+		n := internalName{pattern: p}
+		if before, after, ok := strings.Cut(p, ":"); ok {
+			if e, known := ecosystem.Find(before); known { // a Maven name has a colon of its own
+				n = internalName{e.Name, after}
+			}
+		}
+		if strings.Trim(n.pattern, "*") == "" {
+			return nil, &usageError{fmt.Sprintf("--internal %q would silence everything", p), "name a scope or a prefix: --internal '@acme/*'"}
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// is reports whether the pattern is about p, by the name that every spelling of it shares.
+func (n internalName) is(p rapsheet.Package) bool {
+	if n.ecosystem != "" && n.ecosystem != p.Ecosystem {
+		return false
+	}
+	pattern, name := n.pattern, p.Name
+	if e, ok := ecosystem.Find(p.Ecosystem); ok {
+		name = e.Canonical(name)
+		parts := strings.Split(pattern, "*")
+		for i, part := range parts {
+			parts[i] = e.Canonical(part)
+		}
+		pattern = strings.Join(parts, "*")
+	}
+	first, rest, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return name == pattern
+	}
+	name, ok := strings.CutPrefix(name, first)
+	for ok {
+		part, more, wild := strings.Cut(rest, "*")
+		if !wild {
+			return strings.HasSuffix(name, part)
+		}
+		_, name, ok = strings.Cut(name, part)
+		rest = more
+	}
+	return false
 }
 
 // noted puts notes before a stream.
@@ -263,6 +337,10 @@ func (a *app) open(ctx context.Context, f *lookFlags) (*opened, error) {
 
 // look matches a stream of sightings and reports; it sets the exit status.
 func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []string, sightings rapsheet.Sightings) error {
+	names, err := internalNames(f.internal)
+	if err != nil {
+		return err
+	}
 	return a.output(f.output, func(w io.Writer) error {
 		bw := bufio.NewWriterSize(w, 64<<10)
 		h, err := report.New(f.format, bw, report.Options{
@@ -282,7 +360,7 @@ func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []st
 			// A reader of the stream sees each piece as it comes.
 			h = &flushing{Handler: h, w: bw}
 		}
-		sum, broken := match.Run(ctx, cats.indexes, mirrored(noted(cats.notes, sightings), f.mirrors), h)
+		sum, broken := match.Run(ctx, cats.indexes, declared(noted(cats.notes, sightings), f.mirrors, names), h)
 		if broken != nil {
 			if err := h.Note(stopped(broken)); err != nil {
 				return err

@@ -16,7 +16,7 @@
 // wait in a small window and never pile up. A reader's panic is a note about its
 // file. Whatever could not be read becomes a [rapsheet.NoteUnread] that names it.
 //
-// Directories of version control (.git, .hg, .svn) are not entered. In node_modules only
-// kinds that say what is installed are asked: the lockfiles in there are those that
-// packages were published with.
+// Directories of version control (.git, .hg, .svn) are not entered. Where packages are unpacked
+// (node_modules, site-packages, the caches of Go and cargo) only kinds that say what is installed
+// are asked: the lockfiles in there are those that packages were published with.
 package inventory

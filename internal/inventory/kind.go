@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"regexp"
 
 	"github.com/rapsheet/rapsheet"
@@ -21,8 +22,9 @@ type Kind struct {
 	Dir func(dir string) bool
 	// Match reports whether a file is of this kind, from its base name and its slash-separated path.
 	Match func(base, path string) bool
-	// Installed kinds are also asked below node_modules, where what other kinds would find is what packages
-	// were published with. A walk enters node_modules only if one of its kinds is.
+	// Installed kinds, and those with a Dir, are also asked where packages are unpacked (node_modules, site-packages, a
+	// module cache): what other kinds would find there is what packages were published with. A walk enters
+	// node_modules only if one of its kinds is Installed.
 	Installed bool
 	// Content, if not nil, tells by its first bytes a file that people save under another name. It
 	// counts for files that the user names, where no name matched.
@@ -32,9 +34,27 @@ type Kind struct {
 	Read func(ctx context.Context, in *File, out *Sink) error
 }
 
-// in reports whether files of this kind may stand in a directory; installed says that it is node_modules or below.
+// in reports whether files of this kind may stand in a directory; installed says that it is where packages are
+// unpacked, or below.
 func (k *Kind) in(dir string, installed bool) bool {
-	return (k.Installed || !installed) && (k.Dir == nil || k.Dir(dir))
+	if k.Dir != nil {
+		return k.Dir(dir)
+	}
+	return k.Installed || !installed
+}
+
+// unpacked reports whether a directory is one in which package managers unpack what was published.
+func unpacked(dir string) bool {
+	above, name := path.Split(dir)
+	switch name {
+	case nodeModules, "site-packages", "dist-packages":
+		return true
+	case "mod":
+		return path.Base(above) == "pkg" // GOMODCACHE
+	case "src":
+		return path.Base(above) == "registry" // of CARGO_HOME
+	}
+	return false
 }
 
 // File is what a kind is given to read.

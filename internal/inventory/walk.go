@@ -55,6 +55,9 @@ type Options struct {
 	Filesystems Filesystems
 	// Exclude are directories that are not entered, as absolute slash-separated paths.
 	Exclude []string
+	// As, if not empty, is the absolute slash-separated path at which kinds see the root of a walk, for a
+	// directory that was moved away from where its tool has it by default.
+	As string
 	// Since, if not zero, leaves out files that were there before it and have not changed since, by the times of
 	// last modification and, where the system keeps one, of the last change of status. One note counts them.
 	// A file in a directory that was moved to its place since then counts as changed.
@@ -126,7 +129,13 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 		}
 		defer top.close()
 		top.enter = opt.Filesystems
-		walk(ctx, top, top.f, shown, place(root), opt, yield)
+		at, opt := place(root), opt
+		var exclude []string // from the root
+		for _, dir := range opt.Exclude {
+			exclude = append(exclude, strings.TrimPrefix(dir, strings.TrimSuffix(at, "/")+"/"))
+		}
+		opt.Exclude = exclude
+		walk(ctx, top, top.f, shown, cmp.Or(opt.As, at), opt, yield)
 	}
 }
 
@@ -206,7 +215,7 @@ type directory struct {
 	rel   string // "." is the root
 	place string // absolute
 	depth int
-	// installed says that it is node_modules, or below.
+	// installed says that it is where packages are unpacked, or below.
 	installed bool
 	// arrived says that it was moved here after [Options.Since], or is below such a directory.
 	arrived bool
@@ -228,7 +237,7 @@ var errStop = errors.New("stop")
 
 func (w *walker) walk(ctx context.Context, submit func(*job) bool) {
 	w.submit = submit
-	stack := []*directory{w.directory(directory{f: w.root, rel: ".", place: w.place, installed: path.Base(w.place) == nodeModules})}
+	stack := []*directory{w.directory(directory{f: w.root, rel: ".", place: w.place, installed: unpacked(w.place)})}
 	defer func() {
 		for _, d := range stack[1:] {
 			d.f.Close()
@@ -315,8 +324,8 @@ func join(dir, name string) string {
 
 // enter opens a subdirectory. It gives nil for one that is left alone.
 func (w *walker) enter(parent *directory, name string) (*directory, error) {
-	rel, place := join(parent.rel, name), join(parent.place, name)
-	if slices.Contains(w.opt.Exclude, place) {
+	rel := join(parent.rel, name)
+	if slices.Contains(w.opt.Exclude, rel) {
 		w.excluded++
 		return nil, nil
 	}
@@ -346,7 +355,7 @@ func (w *walker) enter(parent *directory, name string) (*directory, error) {
 		return nil, nil
 	}
 	return w.directory(directory{
-		f: f, rel: rel, place: place, depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || name == nodeModules,
+		f: f, rel: rel, place: join(parent.place, name), depth: parent.depth + 1, ignore: parent.ignore, installed: parent.installed || unpacked(join(parent.place, name)),
 		arrived: parent.arrived || w.arrived(info),
 	}), nil
 }

@@ -92,7 +92,7 @@ func runOne(ctx context.Context, opt Options, j *job, yield func(rapsheet.Sighti
 	st.run(ctx, func(_ context.Context, submit func(*job) bool) { submit(j) }, yield)
 }
 
-// byName finds the kind of a file, nil if there is none; only installed ones where a file is below node_modules.
+// byName finds the kind of a file, nil if there is none; see [Kind.in] about installed.
 func (o *Options) byName(base, name string, installed bool) *Kind {
 	for i := range o.Kinds {
 		if k := &o.Kinds[i]; k.in(path.Dir(name), installed) && k.Match(base, name) {

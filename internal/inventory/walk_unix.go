@@ -91,7 +91,7 @@ func (t *top) foreign(f fs.File, info fs.FileInfo) string {
 	if !known {
 		var class fsClass
 		name, class = filesystem(f.(*os.File))
-		if class == fsLocal || class == fsNetwork && t.enter == AllFilesystems {
+		if class == fsLocal || class != fsSpecial && t.enter == AllFilesystems {
 			name = ""
 		}
 		if t.seen == nil {
@@ -101,15 +101,6 @@ func (t *top) foreign(f fs.File, info fs.FileInfo) string {
 	}
 	return name
 }
-
-// fsClass is where the files of a file system are.
-type fsClass uint8
-
-const (
-	fsNetwork fsClass = iota // on another machine, or nobody knows
-	fsLocal                  // on this machine's disks or in its memory
-	fsSpecial                // nowhere: the kernel shows something as files, or another tree again
-)
 
 func device(info fs.FileInfo) (uint64, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)

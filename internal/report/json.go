@@ -87,13 +87,14 @@ type jsonPackage struct {
 }
 
 type jsonProvenance struct {
-	Grade   string       `json:"grade"`
-	Why     string       `json:"why"`
-	Origin  string       `json:"origin,omitzero"`
-	URL     string       `json:"url,omitzero"`
-	Host    string       `json:"host,omitzero"`
-	Mirror  bool         `json:"mirror,omitzero"`
-	Digests []jsonDigest `json:"digests"`
+	Grade    string       `json:"grade"`
+	Why      string       `json:"why"`
+	Origin   string       `json:"origin,omitzero"`
+	URL      string       `json:"url,omitzero"`
+	Host     string       `json:"host,omitzero"`
+	Mirror   bool         `json:"mirror,omitzero"`
+	Internal bool         `json:"internal,omitzero"`
+	Digests  []jsonDigest `json:"digests"`
 }
 
 type jsonDigest struct {
@@ -146,7 +147,7 @@ func newJSONFinding(f *rapsheet.Finding) jsonFinding {
 		Verdict: string(f.Verdict),
 		Provenance: jsonProvenance{
 			Grade: string(f.Provenance), Why: f.Why, Origin: string(f.Evidence.Origin), URL: f.Evidence.URL,
-			Host: f.Evidence.Host, Mirror: f.Evidence.Mirror,
+			Host: f.Evidence.Host, Mirror: f.Evidence.Mirror, Internal: f.Evidence.Internal,
 		},
 		Malicious: f.Malicious(),
 		Published: timestamp(a.Published), Modified: timestamp(a.Modified), Withdrawn: timestamp(a.Withdrawn),
