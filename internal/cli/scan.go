@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -153,6 +154,7 @@ not be read; what that was stands at the end of the report.`,
 
 func (a *app) inventoryOptions(p *progress) inventory.Options {
 	return inventory.Options{
+		Home:  a.home(),
 		Kinds: slices.Concat(installed.Kinds(), lockfile.Kinds()),
 		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
 			return sbom.Read(ctx, r, path, sbom.Options{})
@@ -167,6 +169,16 @@ func (a *app) inventoryOptions(p *progress) inventory.Options {
 		},
 		Logger: a.logger(),
 	}
+}
+
+// home is the user's, nil when there is none.
+func (a *app) home() fs.FS {
+	for _, name := range []string{"HOME", "USERPROFILE"} {
+		if dir := a.env.Getenv(name); filepath.IsAbs(dir) {
+			return os.DirFS(dir)
+		}
+	}
+	return nil
 }
 
 // sightings streams what all targets list.
@@ -519,6 +531,7 @@ when something could not be read; what that was is said on standard error.`,
 			defer p.end()
 			opt := a.inventoryOptions(p)
 			opt.Kinds = lockfile.Kinds() // what a project asks for, not what this machine happens to have
+			opt.Home = nil
 			opt.RespectIgnore = ignore
 			return a.writeSBOM(cmd.Context(), output, targets, opt, write)
 		},

@@ -72,6 +72,7 @@ type File struct {
 	Hash bool
 
 	at   io.ReaderAt // R, where it can be read anywhere
+	home fs.FS
 	memo *memo
 }
 

@@ -62,6 +62,9 @@ type Options struct {
 	// last modification and, where the system keeps one, of the last change of status. One note counts them.
 	// A file in a directory that was moved to its place since then counts as changed.
 	Since time.Time
+	// Home, if not nil, is the home of the user whose settings of package managers are in effect, for
+	// [File.UserFile].
+	Home fs.FS
 	// Hash says that archives without a recorded digest are to be hashed, which reads them whole.
 	Hash bool
 	// Progress, if set, is called from the goroutine that ranges over the stream, about ten
@@ -505,7 +508,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 		f.Close()
 		return true
 	}
-	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, memo: &w.memo}
+	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, home: w.opt.Home, memo: &w.memo}
 	in.at, _ = f.(io.ReaderAt)
 	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -55,7 +56,7 @@ func openFile(name, shown string, opt Options) (j *job, done func(), err error) 
 		return nil, nil, err
 	}
 	j = &job{
-		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f, Hash: opt.Hash},
+		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f, Hash: opt.Hash, home: opt.Home},
 		timed: mode.IsRegular(),
 		close: f.Close,
 	}
@@ -184,15 +185,26 @@ type boundedFile struct {
 func (f *boundedFile) Read(p []byte) (int, error) { return f.r.Read(p) }
 
 // ReadFile gives a file of the tree, by its path from the root, up to limit bytes; false if it cannot be read.
-func (in *File) ReadFile(name string, limit int64) ([]byte, bool) {
-	if in.FS == nil {
+func (in *File) ReadFile(name string, limit int64) ([]byte, bool) { return readFS(in.FS, name, limit) }
+
+// UserFile gives a file of the user's home up to limit bytes: a setting that is in effect wherever the user
+// works. It is false if there is none or it cannot be read.
+func (in *File) UserFile(name string, limit int64) ([]byte, bool) {
+	return readFS(in.home, name, limit)
+}
+
+func readFS(fsys fs.FS, name string, limit int64) ([]byte, bool) {
+	if fsys == nil {
 		return nil, false
 	}
-	f, err := in.FS.Open(name)
+	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, false
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, false
+	}
 	b, err := bounded.ReadAll(f, limit, "file")
 	return b, err == nil
 }
@@ -203,15 +215,16 @@ func (in *File) Sibling(name string, limit int64) ([]byte, bool) {
 	return in.ReadFile(path.Join(path.Dir(in.Rel), name), limit)
 }
 
-// HasSibling reports whether the directory has one of those files.
-func (in *File) HasSibling(names ...string) bool {
+// HasFile reports whether the tree has a file of that name, by its path from the root.
+func (in *File) HasFile(name string) bool {
 	if in.FS == nil {
 		return false
 	}
-	for _, n := range names {
-		if _, err := fs.Stat(in.FS, path.Join(path.Dir(in.Rel), n)); err == nil {
-			return true
-		}
-	}
-	return false
+	_, err := fs.Stat(in.FS, name)
+	return err == nil
+}
+
+// HasSibling reports whether the directory has one of those files.
+func (in *File) HasSibling(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return in.HasFile(path.Join(path.Dir(in.Rel), n)) })
 }

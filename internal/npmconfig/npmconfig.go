@@ -47,6 +47,13 @@ func (r *Registries) Host(name string) string {
 	return r.def
 }
 
+// ScopeHost gives the host that the scope of the package name has for itself, "" when it has none or it is
+// not known.
+func (r *Registries) ScopeHost(name string) string {
+	scope, _, _ := strings.Cut(name, "/")
+	return r.scopes[scope]
+}
+
 func (r *Registries) npmrc(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
@@ -113,6 +114,19 @@ func TestInstalled(t *testing.T) {
 			"node_modules/a/package.json a@1.0.0 registry npm.corp.example",
 			"sub/node_modules/b/package.json b@1.0.0",
 		}},
+		{"a user's configuration counts for the scopes in it", map[string]string{
+			"home/u/.npmrc":                                "registry=https://proxy.corp.example/\n@corp:registry=https://npm.corp.example/\n",
+			"home/u/p/node_modules/a/package.json":         `{"name": "a", "version": "1.0.0"}`,
+			"home/u/p/node_modules/@corp/b/package.json":   `{"name": "@corp/b", "version": "1.0.0"}`,
+			"home/u/q/r/.npmrc":                            "@corp:registry=https://other.corp.example/\n",
+			"home/u/q/r/node_modules/@corp/b/package.json": `{"name": "@corp/b", "version": "1.0.0"}`,
+			"home/v/p/node_modules/@corp/b/package.json":   `{"name": "@corp/b", "version": "1.0.0"}`,
+		}, []string{
+			"home/u/p/node_modules/@corp/b/package.json @corp/b@1.0.0 registry npm.corp.example",
+			"home/u/p/node_modules/a/package.json a@1.0.0",
+			"home/u/q/r/node_modules/@corp/b/package.json @corp/b@1.0.0 registry other.corp.example",
+			"home/v/p/node_modules/@corp/b/package.json @corp/b@1.0.0",
+		}},
 		{"site-packages", map[string]string{
 			"lib/a-1.0.dist-info/METADATA":        "Metadata-Version: 2.1\r\nName: A\r\nVersion: 1.0\r\nSummary: x\r\n  Name: no\r\n\r\nName: no\n",
 			"lib/b-2.0.dist-info/METADATA":        "Name: b\nVersion: 2.0\n",
@@ -190,6 +204,17 @@ func TestInstalled(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
+	}
+}
+
+// The scopes of the user who scans a project count too; see above for the rest.
+func TestUserSettings(t *testing.T) {
+	root := clienttest.Tree(t, map[string]string{"node_modules/@corp/b/package.json": `{"name": "@corp/b", "version": "1.0.0"}`, "node_modules/a/package.json": `{"name": "a", "version": "1.0.0"}`})
+	opt := inventory.Options{Kinds: installed.Kinds(), Home: fstest.MapFS{".npmrc": {Data: []byte("registry=https://proxy.corp.example/\n@corp:registry=https://npm.corp.example/\n")}}}
+	got := clienttest.Lines(t, root, inventory.Walk(t.Context(), root, opt))
+	want := []string{"node_modules/@corp/b/package.json @corp/b@1.0.0 registry npm.corp.example", "node_modules/a/package.json a@1.0.0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 

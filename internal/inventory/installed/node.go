@@ -132,6 +132,10 @@ type nodeTree struct {
 	registries map[string]string
 	// config is what .npmrc and .yarnrc.yml of the project say, for packages that nothing else is known of.
 	config *npmconfig.Registries
+	// users are the same of the homes that the project is in, and of the user who scans. Only the registry of a
+	// scope counts there: that a user goes through another registry for everything says nothing about where
+	// this project's packages came from, and a proxy of the public one would silence every alarm.
+	users []*npmconfig.Registries
 }
 
 type hiddenEntry struct {
@@ -158,6 +162,13 @@ func readNodeTree(in *inventory.File, modules string) *nodeTree {
 	t := &nodeTree{modules: modules, config: npmconfig.Read(func(name string) ([]byte, bool) {
 		return in.ReadFile(path.Join(path.Dir(modules), name), npmconfig.MaxSize)
 	})}
+	for at := path.Dir(modules); at != "."; {
+		at = path.Dir(at)
+		t.users = append(t.users, in.Once("npm settings "+at, func() any {
+			return npmconfig.Read(func(name string) ([]byte, bool) { return in.ReadFile(path.Join(at, name), npmconfig.MaxSize) })
+		}).(*npmconfig.Registries))
+	}
+	t.users = append(t.users, npmconfig.Read(func(name string) ([]byte, bool) { return in.UserFile(name, npmconfig.MaxSize) }))
 	// The packages of a workspace may be written down at the top of its repository.
 	for at := modules; ; at = path.Join(path.Dir(path.Dir(at)), "node_modules") {
 		if t.read(in, at) {
@@ -238,7 +249,13 @@ func (t *nodeTree) about(dir, name, version string) installedPackage {
 		}
 		return installedPackage{host: ecosystem.Origin(nil, registry).Host}
 	}
-	return installedPackage{host: t.config.Host(name)}
+	host := t.config.Host(name)
+	for _, user := range t.users {
+		if host == "" {
+			host = user.ScopeHost(name)
+		}
+	}
+	return installedPackage{host: host}
 }
 
 // alias reports whether somebody declared at as another name of the package name: "at": "npm:name@…" in
