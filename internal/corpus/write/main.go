@@ -4,6 +4,7 @@
 //	go run ./internal/corpus/write -n 200607 > generated.jsonl   # records
 //	go run ./internal/corpus/write -campaign 144000 > campaign.csv   # a list
 //	go run ./internal/corpus/write -sbom 100000 > app.cdx.json   # a CycloneDX file
+//	go run ./internal/corpus/write -tree 1000000 -o DIR          # a home with 3,000 projects
 //	go run ./internal/corpus/write -dump catalog.idx -o DIR      # osv-scanner's offline databases
 package main
 
@@ -28,8 +29,9 @@ func main() {
 	seed := flag.Uint64("seed", 1, "the same seed gives the same records")
 	rows := flag.Int("campaign", 0, "write a campaign of this many packages as CSV")
 	sbom := flag.Int("sbom", 0, "write a CycloneDX file of this many components")
+	files := flag.Int("tree", 0, "make a home of this many files")
 	catalog := flag.String("dump", "", "write the records of this catalog as osv-scanner reads them offline")
-	dir := flag.String("o", "", "directory for -dump")
+	dir := flag.String("o", "", "directory for -dump and -tree")
 	flag.Parse()
 	w := bufio.NewWriterSize(os.Stdout, 1<<20)
 	var err error
@@ -40,6 +42,8 @@ func main() {
 		err = corpus.WriteCampaign(w, *seed, *rows)
 	case *sbom > 0:
 		err = components(w, *sbom)
+	case *files > 0 && *dir != "":
+		_, err = corpus.WriteTree(*dir, *files, "evil-in-the-tree")
 	case *catalog != "" && *dir != "":
 		err = dump(*catalog, *dir)
 	default:
