@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,7 +66,21 @@ func GoProxy(t *testing.T, version string, modules map[string][]byte) *httptest.
 	return srv
 }
 
-// GoEnv are the variables by which the go command asks that proxy and nobody else, and keeps its toolchain.
-func GoEnv(proxy *httptest.Server) []string {
-	return []string{"GOPROXY=" + proxy.URL, "GONOSUMDB=*", "GOFLAGS=-mod=mod -modcacherw", "GOTOOLCHAIN=local", "CGO_ENABLED=0"}
+// RunGo runs the go command in dir; it asks that proxy and nobody else, and what it keeps is below [Home].
+func RunGo(t *testing.T, dir string, proxy *httptest.Server, args ...string) {
+	t.Helper()
+	program := Program(t, "go")
+	home := Home(dir)
+	// Else it leaves a process of its own behind, which counts what was run.
+	telemetry := filepath.Join(home, "go", "telemetry")
+	if err := os.MkdirAll(telemetry, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(telemetry, "mode"), []byte("off"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	Run(t, dir, []string{
+		"GOPROXY=" + proxy.URL, "GONOSUMDB=*", "GOFLAGS=-mod=mod -modcacherw", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
+		"GOPATH=" + filepath.Join(home, "go"), "GOCACHE=" + filepath.Join(home, "go-build"),
+	}, program, args...)
 }

@@ -138,13 +138,12 @@ func TestBelowTheTopOfACache(t *testing.T) {
 
 // What the go command downloads, from a proxy of the test's own.
 func TestGoClient(t *testing.T) {
-	program := clienttest.Program(t, "go")
 	const planted = "example.com/Planted"
 	data := clienttest.GoModule(t, planted, "v1.0.0")
 	proxy := clienttest.GoProxy(t, "v1.0.0", map[string][]byte{planted: data})
 	dir := clienttest.Tree(t, map[string]string{"go.mod": "module project\n\nrequire " + planted + " v1.0.0\n"})
 	cacheDir := filepath.Join(clienttest.Home(dir), "go/pkg/mod")
-	clienttest.Run(t, dir, append(clienttest.GoEnv(proxy), "GOMODCACHE="+cacheDir), program, "mod", "download", planted)
+	clienttest.RunGo(t, dir, proxy, "mod", "download", planted)
 	sum := sha256.Sum256(data)
 	got := cached(t, cacheDir, true)
 	for i, line := range got {
