@@ -66,7 +66,8 @@ func GoProxy(t *testing.T, version string, modules map[string][]byte) *httptest.
 	return srv
 }
 
-// RunGo runs the go command in dir; it asks that proxy and nobody else, and what it keeps is below [Home].
+// RunGo runs the go command in dir; it asks that proxy and nobody else, and what it keeps is below [Home], but for
+// what it has compiled, which is the same for all.
 func RunGo(t *testing.T, dir string, proxy *httptest.Server, args ...string) {
 	t.Helper()
 	program := Program(t, "go")
@@ -79,8 +80,12 @@ func RunGo(t *testing.T, dir string, proxy *httptest.Server, args ...string) {
 	if err := os.WriteFile(filepath.Join(telemetry, "mode"), []byte("off"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	compiled := os.Getenv("GOCACHE")
+	if user, err := os.UserCacheDir(); err == nil && compiled == "" {
+		compiled = filepath.Join(user, "go-build")
+	}
 	Run(t, dir, []string{
 		"GOPROXY=" + proxy.URL, "GONOSUMDB=*", "GOFLAGS=-mod=mod -modcacherw", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
-		"GOPATH=" + filepath.Join(home, "go"), "GOCACHE=" + filepath.Join(home, "go-build"),
+		"GOPATH=" + filepath.Join(home, "go"), "GOCACHE=" + compiled,
 	}, program, args...)
 }
