@@ -2,6 +2,7 @@ package installed
 
 import (
 	"context"
+	"io/fs"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
@@ -15,7 +16,9 @@ func isGoVendor(base, file string) bool {
 
 // readGoVendor reads vendor/modules.txt (https://go.dev/ref/mod#vendoring): a line "# path version" for each
 // module, "=>" and its replacement behind that, and below it the packages that were copied. A module without
-// packages is only required: nothing of it is there. Where it came from is not said.
+// packages is only required, and one whose first package has no directory here is not there either: modules were
+// published with this file and without the rest of their vendor directories (https://go.dev/issue/37397). Where a
+// module came from is not said.
 func readGoVendor(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	b, err := in.Text()
 	if err != nil {
@@ -36,6 +39,9 @@ func readGoVendor(ctx context.Context, in *inventory.File, out *inventory.Sink) 
 		}
 		at := line
 		line = 0
+		if in.FS != nil && !(fs.ValidPath(text) && in.HasSibling(text)) {
+			return nil
+		}
 		return l.Add(name, version, at, ev)
 	}))
 }

@@ -33,9 +33,15 @@ example.com/twice/q
 # three strange words here
 example.com/x
 `,
-		"p/vendor/x/modules.txt": "# example.com/no v1.0.0\nexample.com/no\n",
-		"p/modules.txt":          "# example.com/no v1.0.0\nexample.com/no\n",
-		"q/vendor/modules.txt":   "",
+		"p/vendor/github.com/BurntSushi/toml/toml.go":         "",
+		"p/vendor/example.com/old/p/p.go":                     "",
+		"p/vendor/example.com/here/here.go":                   "",
+		"p/vendor/example.com/twice/twice.go":                 "",
+		"p/vendor/example.com/x/x.go":                         "",
+		"mod/example.com/published@v1.0.0/vendor/modules.txt": "# example.com/no v1.0.0\nexample.com/no\n# example.com/up v1.0.0\n../../published@v1.0.0\n",
+		"p/vendor/x/modules.txt":                              "# example.com/no v1.0.0\nexample.com/no\n",
+		"p/modules.txt":                                       "# example.com/no v1.0.0\nexample.com/no\n",
+		"q/vendor/modules.txt":                                "",
 	}, []string{
 		"p/vendor/modules.txt github.com/BurntSushi/toml@v1.6.0",
 		"p/vendor/modules.txt example.com/new@v1.1.0",
