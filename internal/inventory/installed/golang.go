@@ -17,7 +17,7 @@ func isGoVendor(base, file string) bool {
 // readGoVendor reads vendor/modules.txt (https://go.dev/ref/mod#vendoring): a line "# path version" for each
 // module, "=>" and its replacement behind that, and below it the packages that were copied. A module without
 // packages is only required, and one whose first package has no directory here is not there either: modules were
-// published with this file and without the rest of their vendor directories (https://go.dev/issue/37397). Where a
+// published with this file and without the rest of their vendor directories (golang.org/x/mod/zip, isVendoredPackage). Where a
 // module came from is not said.
 func readGoVendor(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	b, err := in.Text()
