@@ -26,6 +26,9 @@ type Kind struct {
 	// module cache): what other kinds would find there is what packages were published with. A walk enters
 	// node_modules only if one of its kinds is Installed.
 	Installed bool
+	// Unsure says that a file's name promises nothing: a symbolic link of such a name that leads out of the
+	// tree is counted with the others, and is no [rapsheet.NoteUnread] of its own.
+	Unsure bool
 	// Content, if not nil, tells by its first bytes a file that people save under another name. It
 	// counts for files that the user names, where no name matched.
 	Content *regexp.Regexp

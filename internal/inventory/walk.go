@@ -480,7 +480,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 	if c.link {
 		// What a link inside the tree leads to is met by the walk itself. One that
 		// leads out of it is not, and a lockfile would go unread without a word.
-		if w.tree.inside(rel) {
+		if c.kind != nil && c.kind.Unsure || w.tree.inside(rel) {
 			return true
 		}
 		return w.note(rapsheet.NoteUnread, rel, "symbolic link out of the tree: not followed")

@@ -16,6 +16,15 @@ import (
 // fuzzKind fuzzes one kind on a file at a path, and on what stands beside it: no panic, no
 // identifier above the limit, and the same reading twice.
 func fuzzKind(f *testing.F, kind, at, beside string, seeds ...[2]string) {
+	fuzz(f, kind, at, beside, kind != "cargo-install", seeds) // which may list nothing
+}
+
+// fuzzQuiet is fuzzKind for files that may list nothing.
+func fuzzQuiet(f *testing.F, kind, at, beside string, seeds ...[2]string) {
+	fuzz(f, kind, at, beside, false, seeds)
+}
+
+func fuzz(f *testing.F, kind, at, beside string, speaks bool, seeds [][2]string) {
 	f.Add("", "")
 	f.Add("\ufeff", "\xff\xfea\x00")
 	for _, s := range seeds {
@@ -46,7 +55,7 @@ func fuzzKind(f *testing.F, kind, at, beside string, seeds ...[2]string) {
 			return saw
 		}
 		first := read()
-		if len(first) == 0 && kind != "cargo-install" { // where nothing may be installed
+		if len(first) == 0 && speaks {
 			t.Error("nothing was said about the file")
 		}
 		if again := read(); !slices.Equal(first, again) {
@@ -79,4 +88,19 @@ func FuzzEditorExtension(f *testing.F) {
 func FuzzCargoInstalls(f *testing.F) {
 	fuzzKind(f, "cargo-install", ".cargo/.crates2.json", "x",
 		[2]string{`{"installs": {"a 1.0.0 (registry+https://github.com/rust-lang/crates.io-index)": {}, "b": null, "": 1}}`, ""})
+}
+
+func FuzzGoVendor(f *testing.F) {
+	fuzzQuiet(f, "go-vendor", "p/vendor/modules.txt", "p/vendor/a.b/c/d",
+		[2]string{"## workspace\n# a.b/c v1.0.0 => a.b/d v1.1.0\n## explicit; go 1.20\na.b/c\n# a.b/e => ./e\na.b/c/d\n", ""})
+}
+
+func FuzzCargoVendor(f *testing.F) {
+	fuzzKind(f, "cargo-vendor", "v/a-1.0.0/.cargo-checksum.json", "v/a-1.0.0/Cargo.toml",
+		[2]string{`{"files": {}, "package": "` + strings.Repeat("0", 64) + `"}`, "[package]\nname = \"b\"\nversion = \"1.0.0\"\n"})
+}
+
+func FuzzOldCargoInstalls(f *testing.F) {
+	fuzzQuiet(f, "cargo-install", ".cargo/.crates.toml", "x",
+		[2]string{"[v1]\n\"a 1.0.0 (registry+https://github.com/rust-lang/crates.io-index)\" = [\"a\"]\n[x]\n", ""})
 }

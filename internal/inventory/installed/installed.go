@@ -31,6 +31,10 @@ func Kinds() []inventory.Kind {
 		{Name: "site-packages", Match: isPythonMetadata, Read: readPythonMetadata, Installed: true},
 		{Name: "gem", Match: isGemspec, Read: readGemspec, Installed: true},
 		{Name: "cargo-install", Match: isCargoInstalls, Read: readCargoInstalls, Installed: true},
+		{Name: "cargo-vendor", Match: isCargoChecksum, Read: readCargoVendor},
+		{Name: "go-vendor", Match: isGoVendor, Read: readGoVendor},
+		{Name: executable, Dir: isProgramDirectory, Match: isProgram, Read: readProgram, Installed: true, Unsure: true},
+		{Name: "Go and Rust programs", Match: never, Content: executableHead, Read: readNamedProgram},
 		{Name: "editor-extension", Match: isEditorExtension, Read: readEditorExtension, Installed: true},
 	}
 }
