@@ -75,8 +75,8 @@ func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Si
 			own, ownVersion = n.ID, n.Version
 		}
 	}
-	if !strings.EqualFold(own, id) {
-		out.Note(rapsheet.NoteInfo, 0, "calls itself %q where %q is installed: both were looked up", own, id)
+	if !strings.EqualFold(own, id) || !l.Ecosystem.EqualVersion(ownVersion, version) {
+		out.Note(rapsheet.NoteInfo, 0, "calls itself %q where %q is installed: both were looked up", own+"."+ownVersion, id+"."+version)
 		if err := l.Add(own, ownVersion, 0, ev); err != nil {
 			return l.End(err)
 		}
@@ -157,10 +157,11 @@ func readNupkg(ctx context.Context, in *inventory.File, out *inventory.Sink) err
 		if err := l.Add(n.ID, n.Version, 0, ev); err != nil {
 			return l.End(err)
 		}
-		if len(stem) > len(n.ID) && stem[len(n.ID)] == '.' && strings.EqualFold(stem[:len(n.ID)], n.ID) {
+		if len(stem) > len(n.ID) && stem[len(n.ID)] == '.' && strings.EqualFold(stem[:len(n.ID)], n.ID) &&
+			l.Ecosystem.EqualVersion(stem[len(n.ID)+1:], n.Version) {
 			return l.End(nil)
 		}
-		out.Note(rapsheet.NoteInfo, 0, "calls itself %q where NuGet fetched %q: both were looked up", n.ID, stem)
+		out.Note(rapsheet.NoteInfo, 0, "calls itself %q where NuGet fetched %q: both were looked up", n.ID+"."+n.Version, stem)
 	}
 	for _, c := range nugetNames(stem) {
 		if err := l.Add(c[0], c[1], 0, ev); err != nil {

@@ -85,7 +85,7 @@ type editorExtension struct {
 	Location         struct {
 		Path string `json:"path"`
 	} `json:"location"`
-	Metadata         struct {
+	Metadata struct {
 		Source string `json:"source"` // "gallery", "vsix"
 	} `json:"metadata"`
 }

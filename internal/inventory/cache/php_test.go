@@ -1,0 +1,35 @@
+package cache_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rapsheet/rapsheet/internal/clienttest"
+)
+
+func TestComposerFiles(t *testing.T) {
+	sha := strings.Repeat("0123456789", 4)
+	files := map[string]string{
+		".cache/composer/files/evil/plain/" + sha + ".zip":                      string(clienttest.Zip(t, "evil-plain-0123456/src/a.php", "")),
+		".cache/composer/files/evil/nested/" + sha + ".zip":                     string(clienttest.Zip(t, "r/tests/composer.json", `{"name": "no/no", "version": "9"}`, "r/composer.json", `{"version": "v1.2.0"}`)),
+		".cache/composer/files/evil/spoof/" + sha + ".zip":                      string(clienttest.Zip(t, "composer.json", `{"name": "good/one", "version": "1.0.0"}`)),
+		".cache/composer/files/evil/broken/" + sha + ".zip":                     string(clienttest.Zip(t, "composer.json", `{"name": 1}`)),
+		".cache/composer/files/evil/tarred/" + sha + ".tar":                     "tar",
+		".composer/cache/files/evil/old/" + sha + ".zip":                        "truncated",
+		".cache/composer/repo/https---repo.packagist.org/provider-evil~no.json": `{"packages": {}}`,
+		".cache/composer/vcs/https---github.com-evil-no.git/HEAD":               "ref: refs/heads/main",
+		"project/files/a/b/readme.zip":                                          "",
+	}
+	compare(t, kept(t, clienttest.Tree(t, files), false), []string{
+		".cache/composer/files/evil/broken/" + sha + ".zip evil/broken@",
+		"unread .cache/composer/files/evil/broken/" + sha + ".zip: composer.json in the archive is not what it should be",
+		".cache/composer/files/evil/nested/" + sha + ".zip evil/nested@v1.2.0",
+		".cache/composer/files/evil/plain/" + sha + ".zip evil/plain@",
+		`info .cache/composer/files/evil/spoof/` + sha + `.zip: calls itself "good/one" where "evil/spoof" was fetched: both were looked up`,
+		".cache/composer/files/evil/spoof/" + sha + ".zip good/one@1.0.0",
+		".cache/composer/files/evil/spoof/" + sha + ".zip evil/spoof@1.0.0",
+		".cache/composer/files/evil/tarred/" + sha + ".tar evil/tarred@",
+		".composer/cache/files/evil/old/" + sha + ".zip evil/old@",
+		"unread .composer/cache/files/evil/old/" + sha + ".zip: not a valid zip file",
+	})
+}
