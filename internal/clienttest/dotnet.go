@@ -6,7 +6,7 @@ import (
 )
 
 // Nupkg is a NuGet package of nothing but its manifest (https://learn.microsoft.com/nuget/reference/nuspec).
-func Nupkg(t *testing.T, id, version string) []byte {
+func Nupkg(t testing.TB, id, version string) []byte {
 	t.Helper()
 	return Zip(t, "_rels/.rels", "", id+".nuspec", Nuspec(id, version), "lib/net8.0/_._", "")
 }

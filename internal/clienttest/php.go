@@ -10,7 +10,7 @@ import (
 )
 
 // Zip is an archive of files, name and content in turn.
-func Zip(t *testing.T, files ...string) []byte {
+func Zip(t testing.TB, files ...string) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)

@@ -14,7 +14,7 @@ import (
 )
 
 // Gem is a gem of nothing but its specification, as Gem::Package writes one.
-func Gem(t *testing.T, name, version string) []byte {
+func Gem(t testing.TB, name, version string) []byte {
 	t.Helper()
 	zipped := func(b []byte) []byte {
 		var buf bytes.Buffer

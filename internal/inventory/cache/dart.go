@@ -22,11 +22,11 @@ func dartKinds() []inventory.Kind {
 // isPubPackage matches a package in pub's cache, from which projects use it: hosted/<host>/<name>-<version>, and
 // git/<name>-<commit> (https://github.com/dart-lang/pub/blob/master/doc/cache_layout.md). git/cache has mirrors.
 func isPubPackage(dir string) bool {
-	if above := path.Dir(dir); path.Base(above) == "git" {
-		return isPubCache(path.Dir(above)) && pubCommit(path.Base(dir))
-	} else {
-		return path.Base(path.Dir(above)) == "hosted" && strings.Contains(path.Base(dir), "-")
+	above := path.Dir(dir)
+	if path.Base(path.Dir(above)) == "hosted" {
+		return strings.Contains(path.Base(dir), "-")
 	}
+	return path.Base(above) == "git" && isPubCache(path.Dir(above)) && pubCommit(path.Base(dir))
 }
 
 // isPubCache reports whether a directory is the cache: ~/.pub-cache, %LOCALAPPDATA%\Pub\Cache, or $PUB_CACHE, which

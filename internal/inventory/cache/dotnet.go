@@ -1,11 +1,11 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -71,7 +71,7 @@ func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Si
 	}
 	own, ownVersion := id, version
 	if b, ok := in.Sibling(id+".nuspec", maxNuspec); ok {
-		if n, err := parseNuspec(strings.NewReader(string(b))); err == nil {
+		if n, err := parseNuspec(b); err == nil {
 			own, ownVersion = n.ID, n.Version
 		}
 	}
@@ -99,7 +99,7 @@ func nugetSource(l *inventory.List, in *inventory.File) (rapsheet.Evidence, erro
 		Version int    `json:"version"`
 		Source  string `json:"source"`
 	}
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(string(b), string(inventory.BOM))), &m); err != nil {
+	if !unmarshal(b, &m) {
 		return rapsheet.Evidence{}, errors.New("not the JSON that NuGet writes: where the package came from was not read")
 	}
 	switch {
@@ -226,13 +226,23 @@ func readNuspec(at io.ReaderAt, size int64) (nuspec, error) {
 		if err != nil {
 			return nuspec{}, err
 		}
-		return parseNuspec(strings.NewReader(string(b)))
+		return parseNuspec(b)
 	}
 	return nuspec{}, errors.New("a package without a .nuspec")
 }
 
-func parseNuspec(r io.Reader) (n nuspec, err error) {
-	d := xml.NewDecoder(r)
+// parseNuspec reads UTF-8, and UTF-16 with a byte order mark.
+func parseNuspec(b []byte) (n nuspec, err error) {
+	if b, err = (&inventory.File{R: bytes.NewReader(b)}).AnyText(); err != nil {
+		return nuspec{}, err
+	}
+	d := xml.NewDecoder(bytes.NewReader(b))
+	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
+		if strings.EqualFold(charset, "utf-16") {
+			return r, nil // it was
+		}
+		return nil, errors.New("not UTF-8")
+	}
 	var open []string
 	for n.ID == "" || n.Version == "" {
 		t, err := d.RawToken()

@@ -7,6 +7,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,6 +18,14 @@ import (
 func digests(b []byte) string {
 	return fmt.Sprintf("md5:%.6s sha1:%.6s sha256:%.6s sha512:%.6s",
 		fmt.Sprintf("%x", md5.Sum(b)), fmt.Sprintf("%x", sha1.Sum(b)), fmt.Sprintf("%x", sha256.Sum256(b)), fmt.Sprintf("%x", sha512.Sum512(b)))
+}
+
+func utf16LE(s string) string {
+	b := []byte{0xFF, 0xFE}
+	for i := range len(s) {
+		b = append(b, s[i], 0)
+	}
+	return string(b)
 }
 
 func TestNuGet(t *testing.T) {
@@ -78,6 +87,12 @@ func TestNuGet(t *testing.T) {
 			"unread .nuget/packages/strange/.nupkg.metadata: not in a directory <id>/<version>",
 			"dotnet/sdk/NuGetFallbackFolder/oldest/4.3.0/oldest.4.3.0.nupkg.sha512 oldest@4.3.0 " + digest,
 		}},
+		{"a tool of dotnet (https://learn.microsoft.com/dotnet/core/tools/global-tools)", map[string]string{
+			".dotnet/tools/.store/evil.tool/1.0.0/evil.tool/1.0.0/.nupkg.metadata":  metadata,
+			".dotnet/tools/.store/evil.tool/1.0.0/evil.tool/1.0.0/evil.tool.nuspec": clienttest.Nuspec("Evil.Tool", "1.0.0"),
+		}, false, []string{
+			".dotnet/tools/.store/evil.tool/1.0.0/evil.tool/1.0.0/.nupkg.metadata Evil.Tool@1.0.0 registry api.nuget.org",
+		}},
 		{"http cache: packages and not what is known of them", map[string]string{
 			"http-cache/" + nugetOrg + "/nupkg_evil.package.1.2.3.dat":                                                      string(evil),
 			"http-cache/" + nugetOrg + "/list_other.dat":                                                                    `{"versions": ["1.0.0"]}`,
@@ -102,6 +117,7 @@ func TestNuGet(t *testing.T) {
 			"app/packages/No.Manifest.1.0.0/No.Manifest.1.0.0.nupkg":   string(clienttest.Zip(t, "sub/x.nuspec", clienttest.Nuspec("x", "1"))),
 			"app/packages/DTD.1.0.0/DTD.1.0.0.nupkg":                   string(clienttest.Zip(t, "d.nuspec", `<!DOCTYPE x [<!ENTITY e "x">]><package><metadata><id>&e;</id>`)),
 			"dotnet/library-packs/Evil.Package.1.2.3.nupkg":            string(evil),
+			"app/packages/Wide.1.0.0/Wide.1.0.0.nupkg":                 string(clienttest.Zip(t, "Wide.nuspec", utf16LE(`<?xml version="1.0" encoding="utf-16"?><package><metadata><id>Wide</id><version>1.0.0</version>`))),
 			"downloads/Evil.Package.1.2.3.nupkg":                       string(evil),
 		}, false, []string{
 			"app/packages/DTD.1.0.0/DTD.1.0.0.nupkg DTD@1.0.0",
@@ -110,6 +126,7 @@ func TestNuGet(t *testing.T) {
 			"app/packages/Evil.Package.1.2.3/Evil.Package.1.2.3.nupkg Evil.Package@1.2.3",
 			"app/packages/No.Manifest.1.0.0/No.Manifest.1.0.0.nupkg No.Manifest@1.0.0",
 			"unread app/packages/No.Manifest.1.0.0/No.Manifest.1.0.0.nupkg: a package without a .nuspec",
+			"app/packages/Wide.1.0.0/Wide.1.0.0.nupkg Wide@1.0.0",
 			"app/packages/jQuery.1.7/jQuery.1.7.nupkg jQuery@1.7",
 			"unread app/packages/jQuery.1.7/jQuery.1.7.nupkg: not a valid zip file",
 			"dotnet/library-packs/Evil.Package.1.2.3.nupkg Evil.Package@1.2.3",
@@ -126,4 +143,16 @@ func TestNuGet(t *testing.T) {
 			compare(t, got, tt.want)
 		})
 	}
+}
+
+// What is found where the walk begins in the package's directory itself, and where dotnet publish put an application.
+func TestNuGetInside(t *testing.T) {
+	root := clienttest.Tree(t, map[string]string{
+		".nuget/packages/evil/1.0.0/.nupkg.metadata": `{"version": 1}`,
+		"srv/app/app.deps.json": `{"runtimeTarget": {"name": ".NETCoreApp,Version=v8.0"}, "libraries": {
+			"app/1.0.0": {"type": "project", "serviceable": false, "sha512": ""},
+			"Evil.Package/1.2.3": {"type": "package", "serviceable": true, "sha512": "sha512-AA==", "path": "evil.package/1.2.3"}}}`,
+	})
+	compare(t, kept(t, filepath.Join(root, ".nuget/packages/evil/1.0.0"), false), []string{".nupkg.metadata evil@1.0.0"})
+	compare(t, everything(t, filepath.Join(root, "srv")), []string{"app/app.deps.json app@1.0.0 file", "app/app.deps.json Evil.Package@1.2.3"})
 }

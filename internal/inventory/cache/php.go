@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"path"
 	"strings"
@@ -88,7 +87,7 @@ func readComposerJSON(files []*zipFile) (c composerJSON, err error) {
 		if err != nil {
 			return composerJSON{}, err
 		}
-		if json.Unmarshal([]byte(strings.TrimPrefix(string(b), string(inventory.BOM))), &c) != nil {
+		if !unmarshal(b, &c) {
 			return composerJSON{}, errors.New("composer.json in the archive is not what it should be")
 		}
 		return c, nil

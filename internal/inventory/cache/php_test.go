@@ -33,3 +33,15 @@ func TestComposerFiles(t *testing.T) {
 		"unread .composer/cache/files/evil/old/" + sha + ".zip: not a valid zip file",
 	})
 }
+
+// What `composer global require` installs.
+func TestComposerGlobal(t *testing.T) {
+	installed := `{"packages": [{"name": "evil/tool", "version": "v1.0.0", "notification-url": "https://packagist.org/downloads/"}], "dev": true}`
+	compare(t, everything(t, clienttest.Tree(t, map[string]string{
+		".composer/vendor/composer/installed.json":        installed,
+		".config/composer/vendor/composer/installed.json": installed,
+	})), []string{
+		".composer/vendor/composer/installed.json evil/tool@v1.0.0 registry packagist.org",
+		".config/composer/vendor/composer/installed.json evil/tool@v1.0.0 registry packagist.org",
+	})
+}

@@ -61,16 +61,16 @@ func FuzzNuGetPackage(f *testing.F) {
 
 func FuzzNupkg(f *testing.F) {
 	fuzzReader(f, "nupkg", "p/Evil.1.0.0/Evil.1.0.0.nupkg", "x",
-		[2]string{string(clienttest.Nupkg(&testing.T{}, "Evil", "1.0.0")), ""}, [2]string{"PK\x05\x06", ""})
+		[2]string{string(clienttest.Nupkg(f, "Evil", "1.0.0")), ""}, [2]string{"PK\x05\x06", ""})
 }
 
 func FuzzGem(f *testing.F) {
-	fuzzReader(f, "gem-cache", "cache/evil-1.0.0.gem", "x", [2]string{string(clienttest.Gem(&testing.T{}, "evil", "1.0.0")), ""})
+	fuzzReader(f, "gem-cache", "cache/evil-1.0.0.gem", "x", [2]string{string(clienttest.Gem(f, "evil", "1.0.0")), ""})
 }
 
 func FuzzComposerFile(f *testing.F) {
 	fuzzReader(f, "composer-files", "files/v/n/0123456789012345678901234567890123456789.zip", "x",
-		[2]string{string(clienttest.Zip(&testing.T{}, "r/composer.json", `{"name": "a/b", "version": "1"}`)), ""})
+		[2]string{string(clienttest.Zip(f, "r/composer.json", `{"name": "a/b", "version": "1"}`)), ""})
 }
 
 func FuzzPubspec(f *testing.F) {

@@ -2,10 +2,14 @@ package cache
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/bounded"
@@ -90,4 +94,9 @@ func hexDigits(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// unmarshal reads JSON that a program wrote, as its own readers do: the last of equal keys counts.
+func unmarshal(b []byte, into any) bool {
+	return json.Unmarshal(bytes.TrimPrefix(b, inventory.BOM), into, jsontext.AllowDuplicateNames(true)) == nil
 }

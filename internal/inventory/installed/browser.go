@@ -32,13 +32,12 @@ func isChromeID(s string) bool {
 
 // readChromeExtension counts the extensions of a profile, once: at the first of them.
 func readChromeExtension(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
-	dir := path.Dir(path.Dir(path.Dir(in.Rel)))
-	if in.FS == nil || dir == "." {
-		// The walk began below Extensions: each stands for itself.
-		inventory.NewList(ctx, out, "").Unmatchable(0, 1, noExtensionRecords)
-		return nil
+	var profile []string
+	if in.FS != nil {
+		dir := path.Dir(path.Dir(path.Dir(in.Rel)))
+		profile = in.Once("extensions "+dir, func() any { return chromeExtensions(in, dir) }).([]string)
 	}
-	profile := in.Once("extensions "+dir, func() any { return chromeExtensions(in, dir) }).([]string)
+	// Where the walk began below Extensions, the profile cannot be seen and each stands for itself.
 	if len(profile) == 0 || profile[0] == in.Rel {
 		inventory.NewList(ctx, out, "").Unmatchable(0, max(1, len(profile)), noExtensionRecords)
 	}
@@ -63,8 +62,7 @@ func chromeExtensions(in *inventory.File, dir string) (all []string) {
 	return all
 }
 
-// isFirefoxExtensions matches what Firefox and its kin keep about the add-ons of a profile; the other file stands
-// in every profile, and not where editors have an extensions.json.
+// isFirefoxExtensions matches what Firefox and its kin keep about the add-ons of a profile, and not what editors call so.
 func isFirefoxExtensions(base, file string) bool {
 	return base == "extensions.json" && path.Base(path.Dir(file)) != "extensions" && path.Base(path.Dir(file)) != ".vscode"
 }

@@ -25,7 +25,10 @@ func readSwiftWorkspace(ctx context.Context, in *inventory.File, out *inventory.
 		Object  *struct {
 			Dependencies []struct {
 				PackageRef struct {
-					Identity, Kind, Location, Path string
+					Identity string `json:"identity"`
+					Kind     string `json:"kind"`
+					Location string `json:"location"`
+					Path     string `json:"path"`
 				} `json:"packageRef"`
 				State struct {
 					Name          string `json:"name"`
