@@ -38,6 +38,7 @@ func compare(t *testing.T, got, want []string) {
 }
 
 func TestGemClient(t *testing.T) {
+	t.Parallel()
 	gem := clienttest.Program(t, "gem")
 	data := clienttest.Gem(t, "planted-gem", "1.2.0")
 	dir := clienttest.Tree(t, map[string]string{"planted-gem-1.2.0.gem": string(data)})
@@ -49,6 +50,7 @@ func TestGemClient(t *testing.T) {
 }
 
 func TestBundlerClient(t *testing.T) {
+	t.Parallel()
 	bundle, git := clienttest.Program(t, "bundle"), clienttest.Program(t, "git")
 	srv := clienttest.GemServer(t, map[string]string{"planted": "1.0.0"})
 	host := strings.TrimPrefix(srv.URL, "http://")
@@ -96,6 +98,7 @@ func TestBundlerClient(t *testing.T) {
 }
 
 func TestComposerClient(t *testing.T) {
+	t.Parallel()
 	composer := clienttest.Program(t, "composer")
 	srv := clienttest.ComposerRepository(t, map[string]string{
 		"evil/planted":   `{"name": "evil/planted"}`,

@@ -22,11 +22,12 @@ func dartKinds() []inventory.Kind {
 // isPubPackage matches a package in pub's cache, from which projects use it: hosted/<host>/<name>-<version>, and
 // git/<name>-<commit> (https://github.com/dart-lang/pub/blob/master/doc/cache_layout.md). git/cache has mirrors.
 func isPubPackage(dir string) bool {
-	above := path.Dir(dir)
-	if path.Base(path.Dir(above)) == "hosted" {
-		return strings.Contains(path.Base(dir), "-")
+	if _, hosted, ok := cutAtLast(dir, "/hosted/"); ok {
+		host, name, _ := strings.Cut(hosted, "/")
+		return host != "" && strings.Contains(name, "-") && !strings.Contains(name, "/")
 	}
-	return path.Base(above) == "git" && isPubCache(path.Dir(above)) && pubCommit(path.Base(dir))
+	root, name, ok := cutAtLast(dir, "/git/")
+	return ok && isPubCache(root) && pubCommit(name)
 }
 
 // isPubCache reports whether a directory is the cache: ~/.pub-cache, %LOCALAPPDATA%\Pub\Cache, or $PUB_CACHE, which
@@ -35,8 +36,8 @@ func isPubCache(dir string) bool {
 	return path.Base(dir) == ".pub-cache" || strings.HasSuffix(dir, "/Pub/Cache")
 }
 
-func pubCommit(base string) bool {
-	_, commit, ok := cutAtLast(base, "-")
+func pubCommit(name string) bool {
+	_, commit, ok := cutAtLast(name, "-")
 	return ok && len(commit) == 40 && hexDigits(commit)
 }
 

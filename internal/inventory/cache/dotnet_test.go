@@ -99,6 +99,7 @@ func TestNuGet(t *testing.T) {
 			"v3-cache/1ca707a4d90792ce8e42453d4e350886a0fdaa4d$ps_api.nuget.org_v3_index.json/nupkg_evil.package.1.2.3.dat": string(evil),
 			"http-cache/" + corp + "/nupkg_a.1.2.3.4.dat":                                                                   "truncated",
 			"http-cache/" + corp + "/nupkg_good.1.0.0.dat":                                                                  string(evil),
+			"http-cache/" + corp + "/nupkg_x.2.1.0.0.dat":                                                                   "truncated",
 			"other/nupkg_evil.package.1.2.3.dat":                                                                            string(evil),
 		}, true, []string{
 			"http-cache/" + corp + "/nupkg_a.1.2.3.4.dat a@1.2.3.4 " + digests([]byte("truncated")),
@@ -107,6 +108,9 @@ func TestNuGet(t *testing.T) {
 			"http-cache/" + corp + "/nupkg_good.1.0.0.dat Evil.Package@1.2.3 " + digests(evil),
 			`info http-cache/` + corp + `/nupkg_good.1.0.0.dat: calls itself "Evil.Package.1.2.3" where NuGet fetched "good.1.0.0": both were looked up`,
 			"http-cache/" + corp + "/nupkg_good.1.0.0.dat good@1.0.0 " + digests(evil),
+			// A fourth number of 0 is not written: this is no x 2.1.0.0.
+			"http-cache/" + corp + "/nupkg_x.2.1.0.0.dat x.2@1.0.0 " + digests([]byte("truncated")),
+			"unread http-cache/" + corp + "/nupkg_x.2.1.0.0.dat: not a valid zip file",
 			"http-cache/" + nugetOrg + "/nupkg_evil.package.1.2.3.dat Evil.Package@1.2.3 registry api.nuget.org " + digests(evil),
 			"v3-cache/1ca707a4d90792ce8e42453d4e350886a0fdaa4d$ps_api.nuget.org_v3_index.json/nupkg_evil.package.1.2.3.dat Evil.Package@1.2.3 registry api.nuget.org " + digests(evil),
 		}},

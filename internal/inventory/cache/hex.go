@@ -17,12 +17,11 @@ func hexKinds() []inventory.Kind {
 // (hexpm/hex, lib/hex/scm.ex, cache_path), and rebar3, hex/<repository>/packages in ~/.cache/rebar3
 // (erlang/rebar3, rebar_packages.erl).
 func isHexPackages(dir string) bool {
-	above := path.Dir(dir)
-	if path.Base(above) == "packages" {
-		base := path.Base(path.Dir(above))
-		return base == ".hex" || base == "hex"
+	if above, ok := strings.CutSuffix(dir, "/packages"); ok {
+		return strings.HasSuffix(path.Dir(above), "/rebar3/hex")
 	}
-	return path.Base(dir) == "packages" && strings.HasSuffix(path.Dir(above), "/rebar3/hex")
+	above, repository, ok := cutAtLast(dir, "/packages/")
+	return ok && !strings.Contains(repository, "/") && (strings.HasSuffix(above, "/.hex") || strings.HasSuffix(above, "/hex"))
 }
 
 func isHexTarball(base, _ string) bool {

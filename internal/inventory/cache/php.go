@@ -21,7 +21,8 @@ func phpKinds() []inventory.Kind {
 // ~/.composer/cache, ~/Library/Caches/composer, %LOCALAPPDATA%\Composer or $COMPOSER_CACHE_DIR
 // (https://getcomposer.org/doc/06-config.md#cache-files-dir). What is in repo/ and vcs/ beside it is only knowledge.
 func isComposerFiles(dir string) bool {
-	return path.Base(path.Dir(path.Dir(dir))) == "files"
+	_, name, ok := cutAtLast(dir, "/files/")
+	return ok && strings.Count(name, "/") == 1
 }
 
 // isComposerFile matches an archive, called by the SHA-1 of its URL and the type of the dist

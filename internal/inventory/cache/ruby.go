@@ -31,12 +31,11 @@ func rubyKinds() []inventory.Kind {
 // isGemCache matches where archives of gems are kept: cache/ of every gem directory (Gem.dir), a project's
 // vendor/cache (`bundle cache`), and Bundler's ~/.bundle/cache/gems/<source>/ (its setting global_gem_cache).
 func isGemCache(dir string) bool {
-	base := path.Base(dir)
-	if base == "cache" {
+	if strings.HasSuffix(dir, "/cache") {
 		return true
 	}
-	above := path.Dir(dir)
-	return path.Base(above) == "gems" && path.Base(path.Dir(above)) == "cache"
+	_, source, ok := cutAtLast(dir, "/cache/gems/")
+	return ok && !strings.Contains(source, "/")
 }
 
 func isGem(base, _ string) bool { return strings.HasSuffix(base, ".gem") }

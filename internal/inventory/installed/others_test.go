@@ -2,11 +2,15 @@ package installed_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/installed"
 )
 
 // hexManifest is what Mix writes as .hex: :erlang.term_to_binary({{:hex, 2, 0}, %{…}})
@@ -18,6 +22,29 @@ func hexManifest(pairs ...string) string {
 		b = append(binary.BigEndian.AppendUint32(append(b, 109), uint32(len(pairs[i+1]))), pairs[i+1]...)
 	}
 	return string(b)
+}
+
+// The notes about browsers say how many extensions each profile has, without those that the browser brings.
+func TestBrowserExtensionsAreCounted(t *testing.T) {
+	id := strings.Repeat("a", 32)
+	root := clienttest.Tree(t, map[string]string{
+		"Default/Extensions/" + id + "/1.0.0_0/manifest.json": `{}`,
+		"Default/Extensions/" + id + "/1.1.0_0/manifest.json": `{}`,
+		"x.default/extensions.json": `{"addons": [{"location": "app-profile"}, {"location": "app-global"}, {"location": "app-profile"},
+			{"location": "app-builtin"}, {"location": "app-system-defaults"}]}`,
+		"x.default/prefs.js": "",
+	})
+	var counts []int
+	for _, err := range inventory.Walk(t.Context(), root, inventory.Options{Kinds: installed.Kinds()}) {
+		var note *rapsheet.Note
+		if !errors.As(err, &note) {
+			t.Fatal(err)
+		}
+		counts = append(counts, note.Count)
+	}
+	if !slices.Equal(counts, []int{2, 3}) {
+		t.Errorf("got %v", counts)
+	}
 }
 
 func TestOtherInstalls(t *testing.T) {
@@ -48,6 +75,8 @@ func TestOtherInstalls(t *testing.T) {
 			"deps/evil/hex_metadata.config":              "{<<\"name\">>,<<\"harmless\">>}.\n{<<\"version\">>,<<\"1.0.0\">>}.\n",
 			"deps/evil/.hex":                             hexManifest("name", "evil", "version", "6.6.6", "repo", "hexpm"),
 			"_build/default/lib/jsx/hex_metadata.config": "{<<\"name\">>,<<\"jsx\">>}.\n{<<\"version\">>,<<\"3.1.0\">>}.\n",
+			"deps/older/hex_metadata.config":             "{<<\"name\">>,<<\"older\">>}.\n{<<\"version\">>,<<\"1.0.0\">>}.\n",
+			"deps/older/.hex":                            "\x83h\x02h\x03d\x00\x03hexa\x02a\x00t\x00\x00\x00\x01d\x00\x04repom\x00\x00\x00\x05hexpm", // before OTP 26: ATOM_EXT
 			"deps/nothing/hex_metadata.config":           "",
 			"deps/cut/hex_metadata.config":               "{<<\"name\">>,<<\"cut\">>}.\n{<<\"version\">>,<<\"1.0.0\">>}.\n",
 			"deps/cut/.hex":                              "\x83w\x04namem\xff\xff\xff\xffcut",
@@ -59,6 +88,7 @@ func TestOtherInstalls(t *testing.T) {
 			`info deps/evil/hex_metadata.config: calls itself "harmless" where "evil" is installed: both were looked up`,
 			"deps/evil/hex_metadata.config evil@6.6.6 registry repo.hex.pm",
 			"unmatchable deps/nothing/hex_metadata.config: entries without a usable name (missing, not UTF-8, or longer than the limit)",
+			"deps/older/hex_metadata.config older@1.0.0 registry repo.hex.pm",
 			"deps/own/hex_metadata.config own@1.0.0 registry corp",
 		}},
 		{"Swift", map[string]string{
