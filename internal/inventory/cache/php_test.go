@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -43,5 +44,18 @@ func TestComposerGlobal(t *testing.T) {
 	})), []string{
 		".composer/vendor/composer/installed.json evil/tool@v1.0.0 registry packagist.org",
 		".config/composer/vendor/composer/installed.json evil/tool@v1.0.0 registry packagist.org",
+	})
+}
+
+// A zip of more files than are listed is a note, and the package is still seen.
+func TestComposerFileWithTooManyFiles(t *testing.T) {
+	var files []string
+	for i := range 40_000 {
+		files = append(files, fmt.Sprintf("%0200d", i), "")
+	}
+	name := ".cache/composer/files/evil/large/" + strings.Repeat("0", 40) + ".zip"
+	compare(t, kept(t, clienttest.Tree(t, map[string]string{name: string(clienttest.Zip(t, files...))}), false), []string{
+		name + " evil/large@",
+		"unread " + name + ": a zip with too many files to list",
 	})
 }
