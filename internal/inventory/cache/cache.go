@@ -17,5 +17,6 @@ import (
 
 // Kinds gives the files of package managers' caches.
 func Kinds() []inventory.Kind {
-	return slices.Concat(nodeKinds(), pythonKinds(), goKinds(), rustKinds(), javaKinds(), dotnetKinds(), rubyKinds(), phpKinds(), homebrewKinds())
+	return slices.Concat(nodeKinds(), pythonKinds(), goKinds(), rustKinds(), javaKinds(), dotnetKinds(), rubyKinds(), phpKinds(),
+		dartKinds(), hexKinds(), haskellKinds(), editorKinds(), homebrewKinds())
 }

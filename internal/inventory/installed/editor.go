@@ -49,7 +49,9 @@ func readEditorExtension(ctx context.Context, in *inventory.File, out *inventory
 	}
 	bad := decode(b, &p)
 	var ev rapsheet.Evidence
-	if p.Metadata.Source == "gallery" {
+	kept := editorRecord(in, path.Base(path.Dir(in.Path)))
+	// An extension installed from a file may be the gallery's all the same: that says nothing.
+	if p.Metadata.Source == "gallery" || kept.Metadata.Source == "gallery" {
 		ev.Origin = rapsheet.OriginRegistry
 	}
 	id := ""
@@ -64,7 +66,51 @@ func readEditorExtension(ctx context.Context, in *inventory.File, out *inventory
 			return l.End(err)
 		}
 	}
+	if as := kept.Identifier.ID; as != "" && !strings.EqualFold(as, id) && !strings.EqualFold(as, at) {
+		if err := also(l, id, as, kept.Version, ev); err != nil {
+			return l.End(err)
+		}
+	}
 	return l.End(bad)
+}
+
+// editorExtension is what an editor keeps about an extension in the extensions.json beside them (microsoft/vscode,
+// src/vs/platform/extensionManagement/common/extensionsProfileScannerService.ts). Which gallery it was is not said.
+type editorExtension struct {
+	Identifier struct {
+		ID string `json:"id"`
+	} `json:"identifier"`
+	Version          string `json:"version"`
+	RelativeLocation string `json:"relativeLocation"`
+	Location         struct {
+		Path string `json:"path"`
+	} `json:"location"`
+	Metadata struct {
+		Source string `json:"source"` // "gallery", "vsix"
+	} `json:"metadata"`
+}
+
+// editorRecord gives what the editor keeps about the extension in a directory, nothing about one that it is about to
+// remove (.obsolete), or that was put there by hand.
+func editorRecord(in *inventory.File, dir string) editorExtension {
+	name := path.Join(path.Dir(path.Dir(in.Rel)), "extensions.json")
+	kept := in.Once("editor "+name, func() any {
+		b, ok := in.ReadFile(name, maxTree)
+		var all []editorExtension
+		if !ok || decode(b, &all) != nil {
+			return map[string]editorExtension(nil)
+		}
+		byDir := make(map[string]editorExtension, len(all))
+		for _, e := range all {
+			// Older editors wrote the absolute path only.
+			if e.RelativeLocation == "" {
+				e.RelativeLocation = path.Base(e.Location.Path)
+			}
+			byDir[e.RelativeLocation] = e
+		}
+		return byDir
+	}).(map[string]editorExtension)
+	return kept[dir]
 }
 
 // extensionDirectory splits publisher.name-1.0.0[-platform].

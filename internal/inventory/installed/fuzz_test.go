@@ -55,7 +55,8 @@ func fuzz(f *testing.F, kind, at, beside string, speaks bool, seeds [][2]string)
 			return saw
 		}
 		first := read()
-		if len(first) == 0 && speaks {
+		// Where nothing may be installed, or the file be another program's, there is nothing to say.
+		if len(first) == 0 && speaks && !slices.Contains([]string{"cargo-install", "swift-checkouts", "r-package", "firefox-extensions"}, kind) {
 			t.Error("nothing was said about the file")
 		}
 		if again := read(); !slices.Equal(first, again) {
@@ -81,8 +82,9 @@ func FuzzGemspec(f *testing.F) {
 }
 
 func FuzzEditorExtension(f *testing.F) {
-	fuzzKind(f, "editor-extension", ".vscode/extensions/p.n-1.0.0/package.json", "x",
-		[2]string{`{"publisher": "p", "name": "n", "version": "1.0.0", "__metadata": {"source": "gallery"}}`, ""})
+	fuzzKind(f, "editor-extension", ".vscode/extensions/p.n-1.0.0/package.json", ".vscode/extensions/extensions.json",
+		[2]string{`{"publisher": "p", "name": "n", "version": "1.0.0", "__metadata": {"source": "gallery"}}`,
+			`[{"identifier": {"id": "p.m"}, "version": "1.0.0", "relativeLocation": "p.n-1.0.0", "metadata": {"source": "gallery"}}]`})
 }
 
 func FuzzCargoInstalls(f *testing.F) {

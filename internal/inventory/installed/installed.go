@@ -35,6 +35,14 @@ func Kinds() []inventory.Kind {
 		{Name: "go-vendor", Match: isGoVendor, Read: readGoVendor},
 		{Name: executable, Dir: isProgramDirectory, Match: isProgram, Read: readProgram, Installed: true, Unsure: true},
 		{Name: "Go and Rust programs", Match: never, Content: executableHead, Read: readNamedProgram},
+		{Name: "bundler-git", Match: isBundlerGit, Read: readBundlerGit, Installed: true},
+		{Name: "hex", Match: isHexMetadata, Read: readHexMetadata, Installed: true},
+		{Name: "swift-checkouts", Match: isSwiftWorkspace, Read: readSwiftWorkspace, Installed: true},
+		{Name: "r-package", Match: isRDescription, Read: readRDescription, Installed: true},
+		{Name: "ghc-package", Match: isGHCPackage, Read: readGHCPackage, Installed: true},
+		{Name: "runner-action", Match: isRunnerAction, Read: readRunnerAction},
+		{Name: "chrome-extension", Match: isChromeExtension, Read: readChromeExtension},
+		{Name: "firefox-extensions", Match: isFirefoxExtensions, Read: readFirefoxExtensions},
 		{Name: "editor-extension", Match: isEditorExtension, Read: readEditorExtension, Installed: true},
 	}
 }

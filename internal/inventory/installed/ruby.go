@@ -30,6 +30,13 @@ var (
 	gemPlatform = regexp.MustCompile(`(?m)^\s*s\.platform = "([^"\\]+)"`)
 )
 
+func gemField(b []byte, re *regexp.Regexp) string {
+	if m := re.FindSubmatch(b); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
 // readGemspec reads what rubygems generated; it is Ruby, and is not run. What was installed is
 // also in the file's name: name-version[-platform].gemspec.
 func readGemspec(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
@@ -39,19 +46,13 @@ func readGemspec(ctx context.Context, in *inventory.File, out *inventory.Sink) e
 	}
 	l := inventory.NewList(ctx, out, "RubyGems")
 	stem := strings.TrimSuffix(path.Base(in.Path), ".gemspec")
-	first := func(re *regexp.Regexp) string {
-		if m := re.FindSubmatch(b); m != nil {
-			return string(m[1])
-		}
-		return ""
-	}
-	name, version := first(gemName), first(gemVersion)
+	name, version := gemField(b, gemName), gemField(b, gemVersion)
 	if name != "" {
 		if err := l.Add(name, version, 0, rapsheet.Evidence{}); err != nil {
 			return l.End(err)
 		}
 		full := name + "-" + version
-		if stem == full || stem == full+"-"+first(gemPlatform) {
+		if stem == full || stem == full+"-"+gemField(b, gemPlatform) {
 			return l.End(nil)
 		}
 	}
@@ -60,6 +61,50 @@ func readGemspec(ctx context.Context, in *inventory.File, out *inventory.Sink) e
 		return l.End(nil)
 	}
 	return l.End(also(l, name, at, atVersion, rapsheet.Evidence{}))
+}
+
+// isBundlerGit matches the specification of a gem that Bundler took from a repository: bundler/gems/<repository>-<commit>,
+// and in a project's vendor/cache the same (bundler/source/git.rb). It may be two directories deeper: a repository can
+// have several gems.
+func isBundlerGit(base, file string) bool {
+	if !strings.HasSuffix(base, ".gemspec") {
+		return false
+	}
+	dir := path.Dir(file)
+	for range 3 {
+		above := path.Dir(dir)
+		switch path.Base(above) {
+		case "gems":
+			return path.Base(path.Dir(above)) == "bundler" && isCheckout(path.Base(dir))
+		case "cache":
+			return path.Base(path.Dir(above)) == "vendor" && isCheckout(path.Base(dir))
+		}
+		dir = above
+	}
+	return false
+}
+
+// isCheckout reports whether a directory is called by a repository and a commit, which Bundler shortens to 12 digits.
+func isCheckout(dir string) bool {
+	i := strings.LastIndexByte(dir, '-')
+	return i > 0 && len(dir)-i > 7 && strings.Trim(dir[i+1:], "0123456789abcdef") == ""
+}
+
+// readBundlerGit reads a specification that Bundler has evaluated and written again as rubygems does. One that it has
+// not, because the repository has more gems than the project uses, is called by its file's name.
+func readBundlerGit(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	b, err := in.Text()
+	if err != nil {
+		return err
+	}
+	l := inventory.NewList(ctx, out, "RubyGems")
+	// The repository's address is in its .git, which is not entered.
+	ev := rapsheet.Evidence{Origin: rapsheet.OriginGit}
+	name, version := gemField(b, gemName), gemField(b, gemVersion)
+	if name == "" {
+		name = strings.TrimSuffix(path.Base(in.Path), ".gemspec")
+	}
+	return l.End(l.Add(name, version, 0, ev))
 }
 
 // versioned is what package managers append to a name: name-version[-platform].
