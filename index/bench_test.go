@@ -2,6 +2,9 @@ package index_test
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -59,6 +62,59 @@ func BenchmarkLookup(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
 			if recs, err := ix.Lookup(hits[i%len(hits)]); err != nil || recs == nil {
 				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// digested100k is a snapshot of 100,000 records with a SHA-1 and a SHA-512 each, as Amazon Inspector's have them, built once per run.
+var digested100k = sync.OnceValue(func() []byte {
+	var b index.Builder
+	for _, r := range many(100_000) {
+		it, err := index.Prepare(r)
+		if err != nil {
+			panic(err)
+		}
+		b.Add(it)
+	}
+	var buf bytes.Buffer
+	if err := b.WriteTo(&buf, index.Meta{Source: "benchmark"}); err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+})
+
+func BenchmarkLookupDigest(b *testing.B) {
+	ix := open(b, digested100k())
+	var hits, misses []rapsheet.Digest
+	for i := range 20_000 {
+		a, other := sha512.Sum512(fmt.Append(nil, i)), sha512.Sum512(fmt.Append(nil, "x", i))
+		hits = append(hits, rapsheet.Digest{Algorithm: "sha512", Hex: hex.EncodeToString(a[:])})
+		misses = append(misses, rapsheet.Digest{Algorithm: "sha512", Hex: hex.EncodeToString(other[:])})
+	}
+	b.Run("miss", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if recs, err := ix.LookupDigest(misses[i%len(misses)]); err != nil || recs != nil {
+				b.Fatal(recs, err)
+			}
+		}
+	})
+	b.Run("hit", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if recs, err := ix.LookupDigest(hits[i%len(hits)]); err != nil || len(recs) != 1 {
+				b.Fatal(recs, err)
+			}
+		}
+	})
+	data, _ := large()
+	none := open(b, data)
+	b.Run("none in the catalog", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if recs, err := none.LookupDigest(misses[i%len(misses)]); err != nil || recs != nil {
+				b.Fatal(recs, err)
 			}
 		}
 	})

@@ -209,31 +209,8 @@ func newEntry(r *osv.Record, a *osv.Affected) (entry, bool) {
 			rec.Ranges = append(rec.Ranges, out)
 		}
 	}
-	rec.Digests = digests(a)
+	rec.Digests, _ = ecosystem.RecordArchives(a.DatabaseSpecific)
 	return entry{key: rapsheet.Key{Ecosystem: key.Ecosystem, Name: strings.Clone(key.Name)}, rec: rec}, true
-}
-
-// digests reads the digests of archives that a record lists under
-// affected[].database_specific.digests, as "<algorithm>:<hex>" strings.
-func digests(a *osv.Affected) []rapsheet.Digest {
-	if !bytes.Contains(a.DatabaseSpecific, []byte(`"digests"`)) {
-		return nil
-	}
-	var db struct {
-		Digests []string `json:"digests"`
-	}
-	if json.Unmarshal(a.DatabaseSpecific, &db) != nil {
-		return nil
-	}
-	var out []rapsheet.Digest
-	for _, s := range db.Digests {
-		for _, d := range ecosystem.Integrity(s) {
-			if slices.Contains(digestNames, d.Algorithm) {
-				out = append(out, d)
-			}
-		}
-	}
-	return out
 }
 
 // WriteTo writes the snapshot described by meta; its counts are filled in, and
@@ -250,7 +227,8 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 		return err
 	}
 	keyDir, keys, packages := b.keys()
-	meta.Packages = packages
+	digestDir, digests, distinct := b.digests()
+	meta.Packages, meta.Digests = packages, distinct
 	meta.Records, meta.Withdrawn, meta.Disputed, meta.Unmatched = len(b.docs), 0, 0, 0
 	meta.Ecosystems = map[string]int{}
 	newest := time.Time{}
@@ -276,14 +254,18 @@ func (b *Builder) WriteTo(w io.Writer, meta Meta) error {
 	if err != nil {
 		return fmt.Errorf("write description: %w", err)
 	}
-	return writeSections(w, []part{
+	parts := []part{
 		{tagMeta, [][]byte{metaJSON}},
 		{tagKeyD, [][]byte{keyDir}},
 		{tagKeys, keys},
 		{tagIDs, [][]byte{b.idTable()}},
 		{tagDir, [][]byte{dir}},
 		{tagDocs, docs},
-	})
+	}
+	if meta.Digests > 0 {
+		parts = append(parts, part{tagDgsD, [][]byte{digestDir}}, part{tagDgst, digests})
+	}
+	return writeSections(w, parts)
 }
 
 // Redate writes a copy of the snapshot that differs only in its description: a
@@ -296,7 +278,11 @@ func (ix *Index) Redate(w io.Writer, date time.Time) error {
 		return fmt.Errorf("write description: %w", err)
 	}
 	parts := []part{{tagMeta, [][]byte{metaJSON}}}
-	for _, tag := range []string{tagKeyD, tagKeys, tagIDs, tagDir, tagDocs} {
+	tags := []string{tagKeyD, tagKeys, tagIDs, tagDir, tagDocs}
+	if ix.digests != nil {
+		tags = append(tags, tagDgsD, tagDgst)
+	}
+	for _, tag := range tags {
 		b, err := ix.readSection(tag, maxSection)
 		if err != nil {
 			return err
@@ -454,45 +440,14 @@ func (b *Builder) encoder() (*zstd.Encoder, error) {
 
 // keys writes the part that matching needs: the directory, and the chunks.
 func (b *Builder) keys() (dir []byte, chunks [][]byte, packages int) {
-	type run struct {
-		name   string
-		chunks int
-	}
-	var runs []run
-	var list []byte // of chunks, for the directory
-	var tw tableWriter
-	first := ""
-	finish := func() {
-		if tw.empty() {
-			return
-		}
-		c := tw.bytes()
-		list = binary.AppendUvarint(list, uint64(len(c)))
-		list = binary.LittleEndian.AppendUint32(list, crc32.Checksum(c, castagnoli))
-		list = appendString(list, first)
-		chunks = append(chunks, c)
-		runs[len(runs)-1].chunks++
-		tw = tableWriter{}
-	}
+	var w chunkWriter
 	for i := 0; i < len(b.entries); {
 		end := i
 		for end < len(b.entries) && b.entries[end].key == b.entries[i].key {
 			end++
 		}
 		key := b.entries[i].key
-		if len(runs) == 0 || runs[len(runs)-1].name != key.Ecosystem {
-			finish()
-			runs = append(runs, run{name: key.Ecosystem})
-		}
-		if tw.full() {
-			tw.cut()
-			if len(tw.data) >= chunkSize {
-				finish()
-			}
-		}
-		if tw.empty() {
-			first = key.Name
-		}
+		tw := w.next(key.Ecosystem, key.Name)
 		if tw.fresh() {
 			tw.base = uint64(b.entries[i].doc)
 		}
@@ -505,13 +460,64 @@ func (b *Builder) keys() (dir []byte, chunks [][]byte, packages int) {
 		tw.add(key.Name, payload)
 		packages++
 	}
-	finish()
-	dir = binary.AppendUvarint(dir, uint64(len(runs)))
-	for _, r := range runs {
+	dir, chunks = w.finish()
+	return dir, chunks, packages
+}
+
+// chunkWriter writes a keyTable: names in their order, run by run.
+type chunkWriter struct {
+	runs   []run
+	list   []byte // of chunks, for the directory
+	chunks [][]byte
+	tw     tableWriter
+	first  string // of the chunk in the making
+}
+
+type run struct {
+	name   string
+	chunks int
+}
+
+// next gives the table that a name goes to.
+func (w *chunkWriter) next(of, name string) *tableWriter {
+	if len(w.runs) == 0 || w.runs[len(w.runs)-1].name != of {
+		w.flush()
+		w.runs = append(w.runs, run{name: of})
+	}
+	if w.tw.full() {
+		w.tw.cut()
+		if len(w.tw.data) >= chunkSize {
+			w.flush()
+		}
+	}
+	if w.tw.empty() {
+		w.first = name
+	}
+	return &w.tw
+}
+
+func (w *chunkWriter) flush() {
+	if w.tw.empty() {
+		return
+	}
+	c := w.tw.bytes()
+	w.list = binary.AppendUvarint(w.list, uint64(len(c)))
+	w.list = binary.LittleEndian.AppendUint32(w.list, crc32.Checksum(c, castagnoli))
+	w.list = appendString(w.list, w.first)
+	w.chunks = append(w.chunks, c)
+	w.runs[len(w.runs)-1].chunks++
+	w.tw = tableWriter{}
+}
+
+// finish gives the directory and the chunks.
+func (w *chunkWriter) finish() (dir []byte, chunks [][]byte) {
+	w.flush()
+	dir = binary.AppendUvarint(dir, uint64(len(w.runs)))
+	for _, r := range w.runs {
 		dir = appendString(dir, r.name)
 		dir = binary.AppendUvarint(dir, uint64(r.chunks))
 	}
-	return append(dir, list...), chunks, packages
+	return append(dir, w.list...), w.chunks
 }
 
 // idTable writes the table from ids and aliases to documents.

@@ -32,7 +32,7 @@ func Reseal(b []byte) []byte {
 		return b
 	}
 	tab := b[headerSize : headerSize+n*entrySize]
-	var dir, docs, keyDir, keys []byte
+	var dir, docs, keyDir, keys, digestDir, digests []byte
 	for i := range n {
 		e := tab[i*entrySize:]
 		off, size := le.Uint64(e[8:]), le.Uint64(e[16:])
@@ -48,24 +48,14 @@ func Reseal(b []byte) []byte {
 			keyDir = b[off : off+size]
 		case tagKeys:
 			keys = b[off : off+size]
+		case tagDgsD:
+			digestDir = b[off : off+size]
+		case tagDgst:
+			digests = b[off : off+size]
 		}
 	}
-	d := decoder{b: keyDir}
-	chunks := 0
-	for range d.count(len(keyDir)) {
-		d.string()
-		chunks += d.count(len(keyDir))
-	}
-	for ; chunks > 0 && !d.bad; chunks-- {
-		size := d.uint()
-		if d.bad || len(keyDir)-d.at < 4 || size > uint64(len(keys)) {
-			break
-		}
-		le.PutUint32(keyDir[d.at:], crc32.Checksum(keys[:size], castagnoli))
-		keys = keys[size:]
-		d.at += 4
-		d.string()
-	}
+	resealChunks(keyDir, keys)
+	resealChunks(digestDir, digests)
 	for ; len(dir) >= dirEntry; dir = dir[dirEntry:] {
 		size := le.Uint32(dir)
 		if uint64(size) > uint64(len(docs)) {
@@ -85,4 +75,24 @@ func Reseal(b []byte) []byte {
 	le.PutUint32(b[28:], crc32.Checksum(tab, castagnoli))
 	le.PutUint32(b[36:], crc32.Checksum(b[:36], castagnoli))
 	return b
+}
+
+// resealChunks makes the checksums of a table's chunks right.
+func resealChunks(dir, chunks []byte) {
+	d := decoder{b: dir}
+	n := 0
+	for range d.count(len(dir)) {
+		d.string()
+		n += d.count(len(dir))
+	}
+	for ; n > 0 && !d.bad; n-- {
+		size := d.uint()
+		if d.bad || len(dir)-d.at < 4 || size > uint64(len(chunks)) {
+			break
+		}
+		binary.LittleEndian.PutUint32(dir[d.at:], crc32.Checksum(chunks[:size], castagnoli))
+		chunks = chunks[size:]
+		d.at += 4
+		d.string()
+	}
 }

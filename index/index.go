@@ -6,7 +6,8 @@
 // kilobytes; [Index.Lookup] reads and checks the part of the table of names that a
 // key falls into, once, and is then a binary search in memory; [Index.Document]
 // reads and checks one compressed block of full records, only when a finding is
-// shown. FORMAT.md beside this file describes the bytes.
+// shown. [Index.LookupDigest] is the second way in, for archives that go by another
+// name. FORMAT.md beside this file describes the bytes.
 //
 // Promise: every byte is covered by a checksum that is verified before the byte
 // is used. A damaged, truncated or foreign file is an error ([ErrDamaged],
@@ -59,6 +60,8 @@ type Meta struct {
 	Disputed  int `json:"disputed,omitzero"`
 	Packages  int `json:"packages"`
 	Unmatched int `json:"unmatched"`
+	// Digests counts the digests of archives that [Index.LookupDigest] finds.
+	Digests int `json:"digests,omitzero"`
 	// Ecosystems counts records by ecosystem.
 	Ecosystems map[string]int `json:"ecosystems"`
 }
@@ -85,6 +88,8 @@ const (
 	tagIDs  = "IDIX"
 	tagDocs = "DOCS"
 	tagDir  = "DOCD"
+	tagDgsD = "DGSD" // with tagDgst, only in a snapshot with digests
+	tagDgst = "DGST"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -103,8 +108,9 @@ type Index struct {
 	keys     *keyTable
 	sections map[string]section
 
-	ids  func() (table, error)
-	docs *documents
+	ids     func() (table, error)
+	digests func() (*keyTable, error) // nil when there is no digest
+	docs    *documents
 }
 
 // Open opens the snapshot at path. The file may be replaced by rename while it
@@ -160,6 +166,9 @@ func New(r io.ReaderAt, size int64) (*Index, error) {
 		}
 		return parseTable(b)
 	})
+	if _, ok := ix.sections[tagDgst]; ok {
+		ix.digests = sync.OnceValues(ix.readDigests)
+	}
 	ix.docs = &documents{load: sync.OnceValues(func() ([]docBlock, error) {
 		b, err := ix.readSection(tagDir, maxSection)
 		if err != nil {
@@ -244,6 +253,13 @@ func (ix *Index) readHeader() error {
 			return fmt.Errorf("%w: no section %q", ErrDamaged, tag)
 		}
 	}
+	if _, dir := ix.sections[tagDgsD]; dir {
+		if _, ok := ix.sections[tagDgst]; !ok {
+			return fmt.Errorf("%w: no section %q", ErrDamaged, tagDgst)
+		}
+	} else if _, ok := ix.sections[tagDgst]; ok {
+		return fmt.Errorf("%w: no section %q", ErrDamaged, tagDgsD)
+	}
 	return nil
 }
 
@@ -289,6 +305,9 @@ func (ix *Index) Verify() error {
 		if _, err := ix.keys.load(&ix.keys.chunks[i]); err != nil {
 			return err
 		}
+	}
+	if err := ix.verifyDigests(); err != nil {
+		return err
 	}
 	for tag, s := range ix.sections {
 		h := crc32.New(castagnoli)

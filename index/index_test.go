@@ -165,7 +165,7 @@ func TestByID(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	m := open(t, build(t, mixed())).Meta()
-	if m.Records != 7 || m.Withdrawn != 1 || m.Packages != 6 || m.Unmatched != 1 || m.Ecosystems["npm"] != 5 {
+	if m.Records != 7 || m.Withdrawn != 1 || m.Digests != 1 || m.Packages != 6 || m.Unmatched != 1 || m.Ecosystems["npm"] != 5 {
 		t.Errorf("%+v", m)
 	}
 	if got := m.Date.Format("2006-01-02"); got != "2024-01-02" {
@@ -371,6 +371,13 @@ func TestNotASnapshot(t *testing.T) {
 // error somewhere or the very same answers.
 func answers(ix *index.Index, keys []rapsheet.Key, ids []string) (string, error) {
 	var out []byte
+	for n := range 9 {
+		recs, err := ix.LookupDigest(rapsheet.Digest{Algorithm: "sha256", Hex: fmt.Sprintf("%064x", n)})
+		if err != nil {
+			return "", err
+		}
+		out = fmt.Appendf(out, "%+v\n", recs)
+	}
 	for _, k := range keys {
 		recs, err := ix.Lookup(k)
 		if err != nil {

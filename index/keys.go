@@ -14,7 +14,8 @@ const chunkSize = 64 << 10
 
 // keyTable is the part that matching needs: for each ecosystem a run of chunks in
 // the order of names, each chunk a table of its own. Only the directory is in memory
-// from the start.
+// from the start. The table of digests is one too, with algorithms for ecosystems and
+// the digests' bytes for names.
 type keyTable struct {
 	ecosystems []keyRange
 	chunks     []chunk
@@ -67,34 +68,43 @@ func parseKeys(dir []byte, total uint64) (*keyTable, error) {
 }
 
 func (k *keyTable) lookup(key rapsheet.Key) ([]rapsheet.Record, error) {
+	payload, base, r, err := k.find(key.Ecosystem, key.Name)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return decodeRecords(payload, uint32(base), r.name, key.Name)
+}
+
+// find gives the payload of a name and its block's base; r is nil when the table does not have it.
+func (k *keyTable) find(ecosystem, name string) (payload []byte, base uint64, r *keyRange, err error) {
 	for i := range k.ecosystems {
 		r := &k.ecosystems[i]
-		if r.name != key.Ecosystem {
+		if r.name != ecosystem {
 			continue
 		}
 		// The last chunk whose first name is not above the key's.
 		lo, hi := r.lo, r.hi
 		for hi-lo > 1 {
-			if mid := lo + (hi-lo)/2; k.chunks[mid].first > key.Name {
+			if mid := lo + (hi-lo)/2; k.chunks[mid].first > name {
 				hi = mid
 			} else {
 				lo = mid
 			}
 		}
 		if lo >= hi {
-			return nil, nil
+			return nil, 0, nil, nil
 		}
 		t, err := k.load(&k.chunks[lo])
 		if err != nil {
-			return nil, err
+			return nil, 0, nil, err
 		}
-		payload, base, ok, err := t.find(key.Name)
+		payload, base, ok, err := t.find(name)
 		if err != nil || !ok {
-			return nil, err
+			return nil, 0, nil, err
 		}
-		return decodeRecords(payload, uint32(base), r.name, key.Name)
+		return payload, base, r, nil
 	}
-	return nil, nil
+	return nil, 0, nil, nil
 }
 
 // load gives a chunk's table, reading and verifying it the first time. Two

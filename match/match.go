@@ -1,8 +1,8 @@
 // Package match decides what a sighting means: it looks its key up in the
-// catalogs and judges every record it meets.
+// catalogs, and its digests too, and judges every record it meets.
 //
-// Flow: [Run] takes a stream of sightings, asks each [Catalog] for the records of
-// the sighting's key, and hands what [Judge] makes of the pair to a handler.
+// Flow: [Run] takes a stream of sightings, asks each [Index] for the records of
+// the sighting's key and of its digests, and hands what [Judge] makes of the pair to a handler.
 // Judge is pure: it is OSV's evaluation (`versions` or `ranges`, either suffices)
 // with the verdicts and provenances of this project on top.
 //
@@ -33,34 +33,88 @@ type Judgement struct {
 	Unparsed bool
 }
 
-// Judge says what rec means for s, both of the same key. It changes neither.
+// Judge says what rec means for s, both of the same key or with a digest in common. It changes neither.
 //
 // Versions follow the evaluation algorithm of OSV
 // (https://ossf.github.io/osv-schema/#evaluation): an exact version or a range
 // suffices. A registry's holding version is never a finding unless its digest is
 // on record, and neither is a name that only shares a key (see
 // [ecosystem.Ecosystem.SameName]).
+//
+// A digest in common says that s is the very archive on record, whatever name and version it goes by: the verdict is exact
+// where name and version say nothing. It is believed of every algorithm, MD5 and SHA-1 too. Collisions can be made
+// in those, but only by whoever makes both archives: a second archive for the digest of a given one is out of reach (RFC 6151 on
+// MD5, RFC 6194 on SHA-1). So nobody's own archive can be made to bear the digest of a malicious one, and whoever
+// published a harmless twin of a malicious archive is not accused wrongly. What a record's keepers write into it is believed of
+// digests as it is of names. Why names the algorithm, the strongest where several agree.
 func Judge(rec *rapsheet.Record, s *rapsheet.Sighting) Judgement {
 	e, ok := ecosystem.Find(rec.Ecosystem)
-	if !ok || !e.SameName(rec.Name, s.Package.Name) {
+	if !ok {
 		return Judgement{}
 	}
-	hash := sameDigest(rec.Digests, s.Evidence.Digests)
-	if hash == "" && e.HoldingVersion(s.Package.Version) {
+	if algorithm := sameDigest(rec.Digests, s.Evidence.Digests); algorithm != "" {
+		return judgeArchive(e, rec, s, algorithm)
+	}
+	if !e.SameName(rec.Name, s.Package.Name) || e.HoldingVersion(s.Package.Version) {
 		return Judgement{}
 	}
 	j := judgeVersion(e, rec, s.Package.Version)
 	if j.Verdict == rapsheet.VerdictNone {
 		return j
 	}
-	// A disputed record is judged as if it stood: it is the finding that is no alarm.
+	other := ""
+	if j.Verdict == rapsheet.VerdictExact {
+		other = otherDigest(rec, s.Evidence.Digests)
+	}
+	j.withdraw(rec)
+	var why string
+	j.Provenance, why = judgeProvenance(e, &s.Evidence)
+	j.Why += "; " + why + other
+	return j
+}
+
+// judgeArchive judges a sighting with a digest of rec.
+func judgeArchive(e *ecosystem.Ecosystem, rec *rapsheet.Record, s *rapsheet.Sighting, algorithm string) Judgement {
+	on := rapsheet.Package{Ecosystem: rec.Ecosystem, Name: rec.Name}
+	if len(rec.Versions) == 1 && len(rec.Ranges) == 0 {
+		on.Version = rec.Versions[0]
+	}
+	j := Judgement{Verdict: rapsheet.VerdictExact, Provenance: rapsheet.ProvenanceHash}
+	why := fmt.Sprintf("its %s digest is that of %s, under another ", algorithm, on)
+	if sameKey(e, rec, &s.Package) {
+		switch v := judgeVersion(e, rec, s.Package.Version); v.Verdict {
+		case rapsheet.VerdictNone, rapsheet.VerdictUnversioned:
+			why += "version"
+			if s.Package.Version == "" {
+				why = "its " + algorithm + " digest is on record"
+			}
+		default:
+			j.Verdict, j.Why = v.Verdict, v.Why
+			why = "its " + algorithm + " digest is on record"
+		}
+	} else {
+		why += "name"
+	}
+	j.withdraw(rec)
+	if j.Why != "" {
+		why = j.Why + "; " + why
+	}
+	j.Why = why
+	return j
+}
+
+// withdraw makes the verdict that of a record that was taken back, if it was. A disputed record is judged as if it stood:
+// it is the finding that is no alarm.
+func (j *Judgement) withdraw(rec *rapsheet.Record) {
 	if rec.Withdrawn && !rec.Disputed {
 		j.Verdict, j.Why = rapsheet.VerdictWithdrawn, "the record was withdrawn"
 	}
-	var why string
-	j.Provenance, why = judgeProvenance(e, hash, &s.Evidence)
-	j.Why += "; " + why
-	return j
+}
+
+// sameKey reports whether p is the package of rec.
+func sameKey(e *ecosystem.Ecosystem, rec *rapsheet.Record, p *rapsheet.Package) bool {
+	of, ok := ecosystem.Find(p.Ecosystem)
+	return ok && of == e && e.Canonical(p.Name) == e.Canonical(rec.Name) && e.SameName(rec.Name, p.Name)
 }
 
 func judgeVersion(e *ecosystem.Ecosystem, rec *rapsheet.Record, v string) Judgement {
@@ -178,23 +232,45 @@ func describe(g rapsheet.Range) string {
 	return strings.Join(parts, " ")
 }
 
+// sameDigest gives the strongest algorithm under which on and seen have a digest in common, "" for none.
 func sameDigest(on, seen []rapsheet.Digest) string {
+	algorithm := ""
+	if len(seen) == 0 {
+		return algorithm
+	}
 	for _, a := range on {
 		if slices.Contains(seen, a) {
-			return a.Algorithm
+			algorithm = max(algorithm, a.Algorithm) // md5 < sha1 < sha256 < sha384 < sha512
 		}
 	}
-	return ""
+	return algorithm
 }
 
-func judgeProvenance(e *ecosystem.Ecosystem, hash string, ev *rapsheet.Evidence) (rapsheet.Provenance, string) {
+// otherDigest says that none of the digests that were seen is on record for this version, where that is known: the record is
+// about one version alone, and has digests of the same algorithm. It is empty where it is not.
+func otherDigest(rec *rapsheet.Record, seen []rapsheet.Digest) string {
+	if len(rec.Versions) != 1 || len(rec.Ranges) > 0 {
+		return ""
+	}
+	algorithm := ""
+	for _, a := range rec.Digests {
+		if slices.ContainsFunc(seen, func(d rapsheet.Digest) bool { return d.Algorithm == a.Algorithm }) {
+			algorithm = max(algorithm, a.Algorithm)
+		}
+	}
+	if algorithm == "" {
+		return ""
+	}
+	return ", and its " + algorithm + " digest is not the one on record for this version"
+}
+
+// judgeProvenance grades a sighting without a digest of the record.
+func judgeProvenance(e *ecosystem.Ecosystem, ev *rapsheet.Evidence) (rapsheet.Provenance, string) {
 	host := ev.Host
 	if h, _, ok := strings.Cut(host, ":"); ok {
 		host = h
 	}
 	switch {
-	case hash != "":
-		return rapsheet.ProvenanceHash, "its " + hash + " digest is on record"
 	case ev.Mirror:
 		return rapsheet.ProvenanceRegistry, fmt.Sprintf("resolved from %s, declared a mirror of the public registry", ev.Host)
 	case host != "" && e.PublicHost(host) && ev.Internal:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
@@ -15,7 +16,10 @@ import (
 type Index interface {
 	// Lookup gives the records of key, none when it is not on record.
 	Lookup(key rapsheet.Key) ([]rapsheet.Record, error)
-	// Document gives the full record behind one that Lookup gave.
+	// LookupDigest gives the records that have d as the digest of a malicious archive, of whatever package, none when it
+	// is not on record.
+	LookupDigest(d rapsheet.Digest) ([]rapsheet.Record, error)
+	// Document gives the full record behind one that Lookup or LookupDigest gave.
 	Document(rec rapsheet.Record) (*osv.Record, error)
 }
 
@@ -31,9 +35,12 @@ func (e *CatalogError) Error() string { return "catalog: " + e.Err.Error() }
 func (e *CatalogError) Unwrap() error { return e.Err }
 
 // Run matches a stream of sightings against indexes and tells h every finding, one
-// per sighting and record, and every note; it calls neither Begin nor End. It
+// per sighting and record of a key, and every note; it calls neither Begin nor End. It
 // returns what it counted. An error is a *[CatalogError], the context's, or h's;
 // the counts are right up to it.
+//
+// A sighting is looked up by its name and by each of its digests: an archive that was renamed is found, and one whose name cannot be
+// looked up is a note only if no digest of it is on record either. The same record is not reported for both.
 //
 // One lookup is made per sighting, not per distinct key: a miss costs less than
 // remembering would.
@@ -67,6 +74,7 @@ type runner struct {
 	sum        rapsheet.Summary
 	path       string
 	advisories map[advisoryKey]*osv.Record
+	found      []advisoryKey // with a digest of the sighting at hand
 }
 
 func (r *runner) note(err error) error {
@@ -89,8 +97,16 @@ func (r *runner) sighting(s *rapsheet.Sighting) error {
 		r.path = s.Location.Path
 		r.sum.Files++
 	}
+	r.found = r.found[:0]
 	key, ok := ecosystem.KeyOf(s.Package)
 	if !ok {
+		if err := r.digests(s); err != nil {
+			return err
+		}
+		if len(r.found) > 0 {
+			r.sum.Sightings++
+			return nil
+		}
 		return r.note(&rapsheet.Note{
 			Kind: rapsheet.NoteUnmatchable, Path: s.Location.Path, Line: s.Location.Line,
 			Message: fmt.Sprintf("%s is not a name that can be looked up", s.Package),
@@ -108,6 +124,27 @@ func (r *runner) sighting(s *rapsheet.Sighting) error {
 			}
 		}
 	}
+	return r.digests(s)
+}
+
+// digests looks a sighting up by its digests. What was found by name has been told.
+func (r *runner) digests(s *rapsheet.Sighting) error {
+	for _, d := range s.Evidence.Digests {
+		for i, ix := range r.indexes {
+			recs, err := ix.LookupDigest(d)
+			if err != nil {
+				return &CatalogError{err}
+			}
+			for k := range recs {
+				if slices.Contains(r.found, advisoryKey{i, recs[k].Document}) {
+					continue
+				}
+				if err := r.judge(i, &recs[k], s); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return nil
 }
 
@@ -118,6 +155,9 @@ func (r *runner) judge(i int, rec *rapsheet.Record, s *rapsheet.Sighting) error 
 	}
 	if j.Verdict == rapsheet.VerdictNone {
 		return nil
+	}
+	if j.Provenance == rapsheet.ProvenanceHash {
+		r.found = append(r.found, advisoryKey{i, rec.Document})
 	}
 	f := rapsheet.Finding{
 		Record: *rec, Package: s.Package, Verdict: j.Verdict, Provenance: j.Provenance,

@@ -46,6 +46,8 @@ func (l *list) Lookup(k rapsheet.Key) ([]rapsheet.Record, error) {
 	return []rapsheet.Record{{ID: l.id, Ecosystem: "npm", Name: l.name, Ranges: []rapsheet.Range{whole}}}, nil
 }
 
+func (l *list) LookupDigest(rapsheet.Digest) ([]rapsheet.Record, error) { return nil, l.broken }
+
 func (l *list) Document(rapsheet.Record) (*osv.Record, error) {
 	l.documents++
 	if l.texts != nil {
@@ -160,6 +162,8 @@ func (states) Lookup(rapsheet.Key) ([]rapsheet.Record, error) {
 	disputed.Withdrawn, disputed.Disputed = true, true
 	return []rapsheet.Record{active, withdrawn, disputed}, nil
 }
+
+func (states) LookupDigest(rapsheet.Digest) ([]rapsheet.Record, error) { return nil, nil }
 
 func (states) Document(rec rapsheet.Record) (*osv.Record, error) { return &osv.Record{ID: rec.ID}, nil }
 

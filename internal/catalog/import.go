@@ -102,7 +102,7 @@ const (
 
 // parserVersion is raised when parsers read more than they did, so that a source that did not change
 // is read again.
-const parserVersion = 1
+const parserVersion = 2
 
 // errDryRun ends an update of which nothing is to stay.
 var errDryRun = errors.New("dry run")

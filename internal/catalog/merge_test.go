@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
 
 	"github.com/rapsheet/rapsheet"
@@ -21,6 +22,9 @@ import (
 var testKey = rapsheet.Key{Ecosystem: "npm", Name: "evil"}
 
 var testNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// archive is the digest of an archive that is number n.
+func archive(n int) string { return fmt.Sprintf("sha256:%064x", n) }
 
 func openRange() osv.Range {
 	return osv.Range{Type: "SEMVER", Events: []osv.Event{{Introduced: "0"}}}
@@ -54,6 +58,11 @@ func drawClaim(t *rapid.T, label string) store.Claim {
 		c.Ranges = []osv.Range{openRange()}
 	case "all":
 		c.All = true
+	}
+	c.Archives = some("archives", archive(1), archive(2), archive(3))
+	if e := draw("evidence", "", `{"cwes":[]}`, `{"digests":["`+archive(1)+`"]}`,
+		`{"indicators":{"package_integrity":[{"hashes":{"sha256":"`+strings.TrimPrefix(archive(2), "sha256:")+`"}}]}}`); e != "" {
+		c.Evidence = jsontext.Value(e)
 	}
 	if draw("withdrawn", "no", "no", "no", "yes") == "yes" {
 		c.Withdrawn = testNow.Add(-time.Hour)
@@ -160,6 +169,7 @@ func TestMergeProperties(t *testing.T) {
 			checkRecord(t, r)
 		}
 		checkCoverage(t, m, records)
+		checkArchives(t, m, records)
 	})
 }
 
@@ -236,6 +246,83 @@ func checkCoverage(t *rapid.T, m Material, records []store.Record) {
 			if !covered {
 				t.Fatalf("version %s of claim %s/%s is in no record", v, c.Source, c.Ref)
 			}
+		}
+	}
+}
+
+// checkArchives holds the records to the claims' digests: those of every claim in force are in a record, and a record
+// has none that no claim says.
+func checkArchives(t *rapid.T, m Material, records []store.Record) {
+	said := map[string]bool{}
+	for _, c := range m.Claims {
+		if c.Status != store.Standing && c.Status != store.Gone {
+			continue
+		}
+		for _, a := range c.Archives {
+			said[a] = true
+		}
+		// Evidence is kept as it is.
+		if strings.Contains(string(c.Evidence), "package_integrity") {
+			said[archive(2)] = true
+		}
+		if strings.Contains(string(c.Evidence), "digests") {
+			said[archive(1)] = true
+		}
+	}
+	on := map[string]bool{}
+	for _, r := range records {
+		doc, _, err := osv.Parse(r.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests, bad := ecosystem.RecordArchives(doc.Affected[0].DatabaseSpecific)
+		if bad > 0 {
+			t.Fatalf("%d digests are none: %s", bad, r.JSON)
+		}
+		for _, d := range digests {
+			if !said[ecosystem.DigestText(d)] {
+				t.Fatalf("%s has %s, which no claim says: %s", r.ID, ecosystem.DigestText(d), r.JSON)
+			}
+			on[ecosystem.DigestText(d)] = true
+		}
+	}
+	for _, c := range m.Claims {
+		for _, a := range c.Archives {
+			if c.Status == store.Standing && c.Withdrawn.IsZero() && !on[a] {
+				t.Fatalf("%s of claim %s/%s is in no record", a, c.Source, c.Ref)
+			}
+		}
+	}
+}
+
+// What a record says of archives, case by case.
+func TestEvidence(t *testing.T) {
+	indicators := `"indicators":{"package_integrity":[{"hashes":{"sha256":"` + strings.TrimPrefix(archive(2), "sha256:") + `"}}]}`
+	said := func(evidence string, archives ...string) *store.Claim {
+		c := &store.Claim{Claim: claim.Claim{Archives: archives}}
+		if evidence != "" {
+			c.Evidence = jsontext.Value(evidence)
+		}
+		return c
+	}
+	for _, tt := range []struct {
+		name   string
+		claims []*store.Claim
+		want   string
+	}{
+		{"nothing", []*store.Claim{said("")}, ``},
+		{"evidence alone stays as it is", []*store.Claim{said(`{"cwes":[], "digests":[]}`), said(`{"x":1}`)}, `{"cwes":[], "digests":[]}`},
+		{"digests of two claims are joined", []*store.Claim{said("", archive(3), archive(1)), said("", archive(1), archive(2))},
+			`{"digests":["` + archive(1) + `","` + archive(2) + `","` + archive(3) + `"]}`},
+		{"beside evidence", []*store.Claim{said(`{"cwes":[]}`), said("", archive(1))}, `{"cwes":[],"digests":["` + archive(1) + `"]}`},
+		{"what the evidence says in its own shape is not said again", []*store.Claim{said(`{`+indicators+`}`, archive(2))}, `{` + indicators + `}`},
+		{"the rest is", []*store.Claim{said(`{`+indicators+`}`, archive(2)), said("", archive(2), archive(1))}, `{"digests":["` + archive(1) + `"],` + indicators + `}`},
+		{"another claim's indicators are said as digests", []*store.Claim{said(`{"cwes":[]}`), said(`{`+indicators+`}`, archive(2))}, `{"cwes":[],"digests":["` + archive(2) + `"]}`},
+		{"digests of the evidence that were not read from it", []*store.Claim{said(`{"digests":["` + archive(4) + `"]}`), said("", archive(1))}, `{"digests":["` + archive(1) + `","` + archive(4) + `"]}`},
+	} {
+		got, err := evidence(tt.claims)
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", tt.name, got, err, tt.want)
 		}
 	}
 }

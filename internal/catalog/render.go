@@ -71,7 +71,10 @@ func Render(d *Draft, old *store.Record, now time.Time) (rec store.Record, chang
 		return rerender(d, old, now)
 	}
 	rec = store.Record{ID: d.ID, Key: d.Key, State: d.State, Campaign: campaign(d.Claims)}
-	doc := compose(d, rec.Campaign)
+	doc, err := compose(d, rec.Campaign)
+	if err != nil {
+		return rec, false, err
+	}
 	rec.Published = earliest(d.Claims, now)
 	since := d.Since
 	if old != nil {
@@ -209,7 +212,7 @@ func stamp(t time.Time) osv.Timestamp {
 }
 
 // compose renders everything of a draft but its state and times.
-func compose(d *Draft, campaign string) *rendering {
+func compose(d *Draft, campaign string) (*rendering, error) {
 	name := publishedName(d)
 	p := rapsheet.Package{Ecosystem: d.Key.Ecosystem, Name: name}
 	a := osv.Affected{Package: osv.Package{Ecosystem: d.Key.Ecosystem, Name: name, PURL: ecosystem.PURL(p)}}
@@ -225,7 +228,10 @@ func compose(d *Draft, campaign string) *rendering {
 			a.Ranges = distinctRanges(append(slices.Clone(a.Ranges), exactRanges(a.Versions)...))
 		}
 	}
-	a.DatabaseSpecific = firstValue(d.Claims, func(c *store.Claim) jsontext.Value { return c.Evidence })
+	var err error
+	if a.DatabaseSpecific, err = evidence(d.Claims); err != nil {
+		return nil, fmt.Errorf("record %s: %w", d.ID, err)
+	}
 	x := &rendering{r: osv.Record{
 		SchemaVersion: schemaVersion,
 		ID:            d.ID,
@@ -244,7 +250,7 @@ func compose(d *Draft, campaign string) *rendering {
 		mark.Narrowed = d.narrowed.Reason
 	}
 	x.db.Mark = &mark
-	return x
+	return x, nil
 }
 
 // maxSummary is how long a summary may be, in characters: clients print it in one line.
@@ -430,6 +436,49 @@ func originMarks(claims []*store.Claim) []originMark {
 		return a.Source == b.Source && a.ID == b.ID && a.SHA256 == b.SHA256
 	})
 	return out[:min(len(out), maxOrigins)]
+}
+
+// evidence is the record's affected[].database_specific: what the first claim says that says anything, and as "digests" the
+// digests of archives of all claims, except those that it holds in another shape already.
+func evidence(claims []*store.Claim) (jsontext.Value, error) {
+	first := firstValue(claims, func(c *store.Claim) jsontext.Value { return c.Evidence })
+	var archives []string
+	for _, c := range claims {
+		archives = append(archives, c.Archives...)
+	}
+	if len(archives) == 0 {
+		return first, nil
+	}
+	members := map[string]jsontext.Value{}
+	if len(first) > 0 {
+		if err := json.Unmarshal(first, &members); err != nil {
+			return nil, fmt.Errorf("evidence of a claim: %w", err)
+		}
+	}
+	own, _ := ecosystem.RecordArchives(first)
+	delete(members, "digests")
+	rest, err := json.Marshal(members, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	for _, d := range own {
+		archives = append(archives, ecosystem.DigestText(d))
+	}
+	slices.Sort(archives)
+	held := map[string]bool{}
+	elsewhere, _ := ecosystem.RecordArchives(rest)
+	for _, d := range elsewhere {
+		held[ecosystem.DigestText(d)] = true
+	}
+	archives = slices.DeleteFunc(slices.Compact(archives), func(s string) bool { return held[s] })
+	if len(archives) == 0 {
+		return rest, nil
+	}
+	archives = archives[:min(len(archives), ecosystem.MaxArchives)]
+	if members["digests"], err = json.Marshal(archives); err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	return json.Marshal(members, json.Deterministic(true))
 }
 
 func firstValue(claims []*store.Claim, get func(*store.Claim) jsontext.Value) jsontext.Value {

@@ -61,6 +61,10 @@ type Claim struct {
 	// All means that the source says in so many words that every version is malicious. A
 	// range from 0 without an end does not say so: sources write it for want of versions.
 	All bool `json:"all,omitzero"`
+	// Archives are the digests of archives that the source calls malicious, each as [ecosystem.DigestText] spells it.
+	// They are of the claim's versions, of which is not said: with one version it is that one's. A digest names one archive whatever its
+	// versions: no range that gives way to another claim's takes it along. Digests of files in archives are indicators.
+	Archives []string `json:"archives,omitzero"`
 
 	Published time.Time `json:"published,omitzero"`
 	Modified  time.Time `json:"modified,omitzero"`
@@ -81,7 +85,7 @@ type Claim struct {
 	Imported time.Time `json:"imported,omitzero"`
 	// Indicators are domains, addresses and the like: OSV's database_specific.iocs.
 	Indicators jsontext.Value `json:"indicators,omitzero"`
-	// Package-level facts of OSV's affected[].database_specific (cwes, indicators, digests).
+	// Evidence is OSV's affected[].database_specific as the source wrote it (cwes, indicators): package-level facts.
 	Evidence jsontext.Value `json:"evidence,omitzero"`
 }
 
@@ -132,10 +136,10 @@ const (
 )
 
 // Normalise brings the claim into the one order and spelling that equal
-// statements share: sorted aliases, origins and versions without repeats, times
+// statements share: sorted aliases, origins, versions and digests without repeats, times
 // in UTC.
 func (c *Claim) Normalise() {
-	for _, l := range []*[]string{&c.Aliases, &c.Origins, &c.Versions} {
+	for _, l := range []*[]string{&c.Aliases, &c.Origins, &c.Versions, &c.Archives} {
 		slices.Sort(*l)
 		*l = slices.Compact(*l)
 		if len(*l) == 0 {
@@ -188,6 +192,14 @@ func (c *Claim) Validate() error {
 		}
 		if err := checkText("version", v, ecosystem.MaxIdentifier); err != nil {
 			return err
+		}
+	}
+	if len(c.Archives) > ecosystem.MaxArchives {
+		return fmt.Errorf("%d digests of archives: the limit is %d", len(c.Archives), ecosystem.MaxArchives)
+	}
+	for _, s := range c.Archives {
+		if d, ok := ecosystem.ArchiveDigest("", s); !ok || ecosystem.DigestText(d) != s {
+			return fmt.Errorf("%.80q is not the digest of an archive", s)
 		}
 	}
 	for _, r := range c.References {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/claim"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -39,6 +40,8 @@ func TestDigest(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("east", 3600))
 	a := claim.Claim{Source: "one", Ref: "r", Ecosystem: "npm", Name: "x", Versions: []string{"2", "1", "1"}, Origins: []string{"b", "a"}, Published: at}
 	b := claim.Claim{Source: "two", Ref: "s", Document: [32]byte{1}, Ecosystem: "npm", Name: "x", Versions: []string{"1", "2"}, Origins: []string{"a", "b"}, Published: at.UTC()}
+	one, two := "sha1:"+strings.Repeat("1", 40), "sha1:"+strings.Repeat("2", 40)
+	a.Archives, b.Archives = []string{two, one, two}, []string{one, two}
 	if digest(a) != digest(b) {
 		t.Error("the same statement has two digests")
 	}
@@ -52,6 +55,7 @@ func TestMarshalThenUnmarshal(t *testing.T) {
 	c := claim.Claim{
 		Ecosystem: "npm", Name: "@s/x", PURL: "pkg:npm/%40s/x", ID: "MAL-2026-1", Aliases: []string{"GHSA-a"}, Origins: []string{"a"},
 		Versions: []string{"1.0.0"}, Ranges: []osv.Range{{Type: "SEMVER", Events: []osv.Event{{Introduced: "2.0.0"}, {Fixed: "3.0.0"}}}},
+		Archives: []string{"sha1:" + strings.Repeat("1", 40)},
 		Modified: time.Date(2026, 1, 2, 3, 4, 5, 678000000, time.UTC), Details: "it\nsteals", Indicators: []byte(`{"domains":["bad.example"]}`),
 		References: []osv.Reference{{Type: "WEB", URL: "https://example.org"}}, Credits: []osv.Credit{{Name: "A", Type: "FINDER"}},
 	}
@@ -87,6 +91,9 @@ func TestValidate(t *testing.T) {
 		"NUL in a reference":    func(c *claim.Claim) { c.References = []osv.Reference{{URL: "https://\x00"}} },
 		"a credit not UTF-8":    func(c *claim.Claim) { c.Credits = []osv.Credit{{Name: "\xff"}} },
 		"NUL in an alias":       func(c *claim.Claim) { c.Aliases = []string{"\x00"} },
+		"no digest":             func(c *claim.Claim) { c.Archives = []string{"sha256:00"} },
+		"a digest in base64":    func(c *claim.Claim) { c.Archives = []string{"md5-1B2M2Y8AsgTpgAmY7PhCfw=="} },
+		"too many digests":      func(c *claim.Claim) { c.Archives = make([]string, ecosystem.MaxArchives+1) },
 		"a campaign of a KiB":   func(c *claim.Claim) { c.Campaign = strings.Repeat("c", 1024) },
 	} {
 		t.Run(name, func(t *testing.T) {

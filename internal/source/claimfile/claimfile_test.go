@@ -120,6 +120,9 @@ func TestParse(t *testing.T) {
 		{"credits", evil + "all: true\ncredits: [Ann, {name: Bob, type: FINDER, contact: ['https://b.example']}]\n", func(c claim.Claim) bool {
 			return c.Credits[0].Name == "Ann" && c.Credits[1].Type == "FINDER" && c.Credits[1].Contact[0] == "https://b.example"
 		}},
+		{"digests", evil + "all: true\ndigests: [SHA-256:" + strings.Repeat("2A", 32) + ", md5-" + strings.Repeat("AAAA", 5) + "AA==, sha256:" + strings.Repeat("2a", 32) + "]\n", func(c claim.Claim) bool {
+			return slices.Equal(c.Archives, []string{"md5:" + strings.Repeat("00", 16), "sha256:" + strings.Repeat("2a", 32)})
+		}},
 		{"byte order mark and CRLF", "\ufeff" + strings.ReplaceAll(evil+"all: true\n", "\n", "\r\n"), func(c claim.Claim) bool { return c.Name == "evil" }},
 	}
 	for _, tt := range tests {
@@ -192,6 +195,11 @@ func TestErrors(t *testing.T) {
 		{"null version", evil + "versions:\n-\n", 5, "missing"},
 		{"versions not a list", evil + "versions: 1.0.0\n", 4, "versions: want a list"},
 		{"origin", evil + "all: true\norigins: [Some One]\n", 5, "small letters"},
+		{"no digest", evil + "all: true\ndigests:\n- sha256:" + lines(64, "a") + "\n- sha256:00\n", 7, "digests: \"sha256:00\" is not the digest"},
+		{"a digest without its algorithm", evil + "all: true\ndigests:\n- " + lines(64, "a") + "\n", 6, "is not the digest"},
+		{"digest of an empty file", evil + "all: true\ndigests: [md5:d41d8cd98f00b204e9800998ecf8427e]\n", 5, "is not the digest"},
+		{"digests not a list", evil + "all: true\ndigests: sha256:00\n", 5, "want a list"},
+		{"digests of all packages", "format: 1\necosystem: npm\nall: true\ndigests: [sha256:" + lines(64, "a") + "]\npackages:\n- name: a\n", 6, "of one package"},
 		{"reference type", evil + "all: true\nreferences: [{type: web, url: x}]\n", 5, "none of"},
 		{"withdrawn without a time", evil + "all: true\nwithdrawn: {reason: r}\n", 5, "at is missing"},
 		{"syntax", evil + "versions: [\n", 0, ""},
@@ -335,6 +343,7 @@ func drawClaim(t *rapid.T) claim.Claim {
 		c.Credits = append(c.Credits, cr)
 	}
 	if rapid.Bool().Draw(t, "iocs") {
+		c.Archives = []string{"sha1:" + strings.Repeat("1a", 20), "sha256:" + strings.Repeat("2a", 32)}
 		c.Indicators = jsontext.Value(`{"domains":[],"file_sha256":["00","a: b"],"urls":["https://x"]}`)
 	}
 	c.Normalise()
@@ -368,6 +377,7 @@ func TestWrite(t *testing.T) {
 	c := claim.Claim{Ecosystem: "npm", Name: "@scope/evil", PURL: "pkg:npm/other", Versions: []string{"1.10", "2.0.0-x"}, Origins: []string{"wiz"},
 		Details: "first line\n  indented: yes\n\nlast", References: []osv.Reference{{Type: "WEB", URL: "https://x.example/"}},
 		Published: day(2025, 11, 24), OriginID: "GHSA-1", Evidence: jsontext.Value(`{"cwes":[]}`)}
+	c.Archives = []string{"sha256:" + strings.Repeat("2a", 32)}
 	const want = `# not in this file: purl, origin id, evidence
 format: 1
 ecosystem: npm
@@ -378,6 +388,8 @@ published: 2025-11-24T00:00:00Z
 versions:
   - "1.10"
   - "2.0.0-x"
+digests:
+  - "sha256:2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a"
 details: |-
   first line
     indented: yes
@@ -406,6 +418,7 @@ references:
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("format: 1\npurl: pkg:npm/evil\nversions: [1.0.0]\n"))
 	f.Add([]byte("format: 1\necosystem: npm\npackages:\n- name: a\n  ranges:\n  - {introduced: 0, fixed: '1'}\n- name: b\n  all: true\n  withdrawn: {at: 2025-01-01, reason: r}\n"))
+	f.Add([]byte("format: 1\npurl: pkg:npm/evil\nversions: [1.0.0]\ndigests: [sha1:a34b8ff67ffc25f08f9a056a9763db1dd8bb4e44]\n"))
 	f.Add([]byte("a: &a [x]\nb: *a\n"))
 	f.Add([]byte("format: 1\niocs: {domains: [x]}\ncredits: [{name: a, contact: [b]}]\ndetails: |\n  x\n\n  y\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

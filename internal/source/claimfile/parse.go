@@ -209,6 +209,8 @@ func (r *reader) document(root *yaml.Node) error {
 		return errorAt(packages, "packages: the file names a package already")
 	case common.ID != "":
 		return errorAt(packages, "id: belongs to one package, not to all of the file")
+	case len(common.Archives) > 0:
+		return errorAt(packages, "digests: are of the archives of one package, not of all of the file")
 	}
 	for _, entry := range packages.Content {
 		d := common
@@ -249,6 +251,11 @@ func (r *reader) field(d *draft, key string, v *yaml.Node) (err error) {
 		if v.Kind != yaml.SequenceNode {
 			err = errors.New("want a list of ranges")
 		}
+	case "digests":
+		d.Archives, err = list(v, digest)
+		if err == nil && len(d.Archives) > ecosystem.MaxArchives {
+			err = fmt.Errorf("%d digests: the limit is %d", len(d.Archives), ecosystem.MaxArchives)
+		}
 	case "all":
 		d.All, err = boolean(v)
 		d.versions = true
@@ -274,7 +281,7 @@ func (r *reader) field(d *draft, key string, v *yaml.Node) (err error) {
 	case "iocs":
 		err = iocs(d, v)
 	default:
-		err = errors.New("unknown key; known are aliases, all, campaign, credits, details, ecosystem, id, iocs, modified, name, origins, published, purl, ranges, reason, references, versions, withdrawn, and for the file format and packages")
+		err = errors.New("unknown key; known are aliases, all, campaign, credits, details, digests, ecosystem, id, iocs, modified, name, origins, published, purl, ranges, reason, references, versions, withdrawn, and for the file format and packages")
 	}
 	return err
 }
@@ -324,7 +331,7 @@ func (r *reader) finish(d *draft, n *yaml.Node) error {
 
 func textSize(c *claim.Claim) int {
 	n := len(c.Summary) + len(c.Details) + len(c.Indicators) + len(c.Campaign)
-	for _, l := range [][]string{c.Aliases, c.Origins, c.Versions} {
+	for _, l := range [][]string{c.Aliases, c.Origins, c.Versions, c.Archives} {
 		for _, s := range l {
 			n += len(s) + 16
 		}
@@ -420,6 +427,20 @@ func slug(n *yaml.Node) (string, error) {
 		err = errorAt(n, "%q is not a name of small letters, digits and single hyphens of at most 64 bytes", s)
 	}
 	return s, err
+}
+
+// digest reads the digest of an archive, "sha256:<hex>" or "sha512-<base64>". It has to say its algorithm: a reviewer must not
+// count digits.
+func digest(n *yaml.Node) (string, error) {
+	s, err := scalar(n, 256)
+	if err != nil {
+		return "", err
+	}
+	d, ok := ecosystem.ArchiveDigest("", s)
+	if !ok || strings.TrimSpace(s) != s || !strings.ContainsAny(s, "-:=") {
+		return "", errorAt(n, "%q is not the digest of an archive: want sha256:<hexadecimal> or sha512-<base64>, or the like with md5, sha1 or sha384", s)
+	}
+	return ecosystem.DigestText(d), nil
 }
 
 func boolean(n *yaml.Node) (bool, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 // Write makes a claim file of one claim. [Parse] gives back what the format
-// covers: package, id, aliases, origins, versions, ranges, times, texts,
+// covers: package, id, aliases, origins, versions, ranges, digests, times, texts,
 // references, credits, campaign, and indicators that are lists of texts. What
 // else the claim holds is named in a comment at the top. Equal claims make equal bytes.
 //
@@ -27,6 +27,7 @@ import (
 // out of bounds, an origin that is no slug, more than [MaxFile].
 func Write(c claim.Claim) ([]byte, error) {
 	c.Aliases, c.Origins, c.Versions = append([]string(nil), c.Aliases...), append([]string(nil), c.Origins...), append([]string(nil), c.Versions...)
+	c.Archives = append([]string(nil), c.Archives...)
 	c.Normalise()
 	w := &writer{}
 	w.claim(&c)
@@ -79,6 +80,7 @@ func (w *writer) claim(c *claim.Claim) {
 	if !c.All && len(c.Versions) == 0 && len(c.Ranges) == 0 {
 		w.line("", "versions: []")
 	}
+	w.list("", "digests", c.Archives)
 	w.text("", "reason", c.Summary)
 	w.block("details", c.Details)
 	w.references(c.References)

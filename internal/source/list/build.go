@@ -212,6 +212,10 @@ func (p *parser) join(c *claim.Claim, g *group, e *entry) {
 	for _, ref := range e.refs {
 		p.reference(c, g, e.unit, ref)
 	}
+	if c.Archives = append(c.Archives, e.archives...); len(c.Archives) > ecosystem.MaxArchives {
+		c.Archives = c.Archives[:ecosystem.MaxArchives]
+		p.note(e.unit, "more than 10,000 digests of one package: left out", false)
+	}
 }
 
 // oneLine makes the control characters of a text spaces.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/claim"
 )
 
@@ -25,11 +26,19 @@ const (
 	isDetails   meaning = "details"
 	isTitle     meaning = "title"
 	isKind      meaning = "kind"
+	isDigest    meaning = "digest" // of an archive; it says its algorithm, or its length does
+	isMD5       meaning = "md5"
+	isSHA1      meaning = "sha1"
+	isSHA256    meaning = "sha256"
+	isSHA384    meaning = "sha384"
+	isSHA512    meaning = "sha512"
+	isFile      meaning = "file" // which file a digest is of
 )
 
 // meanings are those that a column may be given by an option.
 var meanings = []meaning{
-	isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate, isOrigins, isReference, isDetails, isTitle, isKind, isIgnored,
+	isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate, isOrigins, isReference, isDetails, isTitle, isKind,
+	isDigest, isMD5, isSHA1, isSHA256, isSHA384, isSHA512, isFile, isIgnored,
 }
 
 func meaningNames() string {
@@ -116,8 +125,14 @@ var headers = map[string]header{
 
 	"type": {isKind, 5, ""}, "kind": {isKind, 5, ""}, "category": {isKind, 4, ""}, "classification": {isKind, 5, ""}, "verdict": {isKind, 6, ""}, "status": {isKind, 3, ""}, "malwaretype": {isKind, 4, ""}, "label": {isKind, 2, ""},
 
+	"digest": {isDigest, 5, ""}, "digests": {isDigest, 5, ""}, "integrity": {isDigest, 5, ""}, "checksum": {isDigest, 4, ""}, "checksums": {isDigest, 4, ""}, "hashes": {isDigest, 3, ""},
+	"packagehash": {isDigest, 5, ""}, "packagedigest": {isDigest, 5, ""}, "archivehash": {isDigest, 5, ""}, "archivedigest": {isDigest, 5, ""},
+	"md5": {isMD5, 5, ""}, "md5sum": {isMD5, 5, ""}, "sha1": {isSHA1, 5, ""}, "sha1sum": {isSHA1, 5, ""}, "shasum": {isDigest, 4, ""},
+	"sha256": {isSHA256, 5, ""}, "sha256sum": {isSHA256, 5, ""}, "sha384": {isSHA384, 5, ""}, "sha512": {isSHA512, 5, ""}, "sha512sum": {isSHA512, 5, ""}, "sha512sri": {isSHA512, 5, ""},
+	"file": {isFile, 4, ""}, "filename": {isFile, 5, ""}, "filepath": {isFile, 5, ""}, "path": {isFile, 3, ""}, "maliciousfile": {isFile, 6, ""}, "infectedfile": {isFile, 6, ""},
+
 	"severity": {isIgnored, 0, ""}, "no": {isIgnored, 0, ""}, "nr": {isIgnored, 0, ""}, "index": {isIgnored, 0, ""}, "downloads": {isIgnored, 0, ""}, "weeklydownloads": {isIgnored, 0, ""},
-	"license": {isIgnored, 0, ""}, "author": {isIgnored, 0, ""}, "maintainer": {isIgnored, 0, ""}, "publisher": {isIgnored, 0, ""}, "sha256": {isIgnored, 0, ""}, "sha1": {isIgnored, 0, ""}, "md5": {isIgnored, 0, ""}, "hash": {isIgnored, 0, ""}, "cve": {isIgnored, 0, ""}, "confidence": {isIgnored, 0, ""}, "score": {isIgnored, 0, ""},
+	"license": {isIgnored, 0, ""}, "author": {isIgnored, 0, ""}, "maintainer": {isIgnored, 0, ""}, "publisher": {isIgnored, 0, ""}, "hash": {isIgnored, 0, ""}, "cve": {isIgnored, 0, ""}, "confidence": {isIgnored, 0, ""}, "score": {isIgnored, 0, ""},
 	"safeversion": {isIgnored, 0, ""}, "fixedversion": {isIgnored, 0, ""}, "safeversions": {isIgnored, 0, ""}, "fixedin": {isIgnored, 0, ""},
 }
 
@@ -215,6 +230,13 @@ func isURLCell(s string) bool       { return webURL(firstWord(s)) }
 func isPURLCell(s string) bool      { return len(s) > 4 && strings.EqualFold(s[:4], "pkg:") }
 func isDateCell(s string) bool      { t, _ := parseDate(s, dayFirst); return !t.IsZero() && len(s) > 6 }
 
+// isDigestCell reports whether a cell can be nothing but a digest: it names the algorithm, or has the length of one that no
+// commit has.
+func isDigestCell(s string) bool {
+	_, ok := ecosystem.ArchiveDigest("", s)
+	return ok && (len(s) >= 64 || strings.ContainsAny(s, "-:="))
+}
+
 func firstWord(s string) string {
 	i := strings.IndexAny(s, " ,;\n\t")
 	if i < 0 {
@@ -304,7 +326,7 @@ func columnsOf(t *table, overrides []override) (c columnMap, ok bool) {
 }
 
 // single are the meanings that only one column has; several may hold the rest.
-var single = []meaning{isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate}
+var single = []meaning{isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate, isFile}
 
 func (c *columnMap) byHeader(t *table, taken []bool) {
 	ranks := make([]header, len(t.header))
@@ -376,6 +398,7 @@ func (c *columnMap) byContent(t *table, taken []bool) {
 			}
 		}
 	}
+	take(isDigest, isDigestCell)
 	take(isPURL, isPURLCell)
 	take(isReference, isURLCell)
 	take(isDate, isDateCell)

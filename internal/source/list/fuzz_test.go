@@ -14,7 +14,7 @@ func fuzz(f *testing.F, format format) {
 		f.Add(s.text, s.opt.Ecosystem)
 	}
 	for _, s := range []string{"", "\"", "\"\"\"\n\"", "a,\"b\n\nc", "{\"a\":{\"b\":[[{}]]}}", "|||\n|-|\n|", "```\n```", "- - - a@1", "[a](b", "@@@@@", "pkg:npm/%00@1", "npm:npm:npm:1",
-		"{\"entries\":[{\"versions\":[{},[],1e400,-0]}]}", "name,name\na,b\n", "a@1 - - 2", "a@>=1 <2 <3", "[1,2)", "version\n1.0", strings.Repeat("[", 70)} {
+		"{\"entries\":[{\"versions\":[{},[],1e400,-0]}]}", "name,name\na,b\n", "a@1 - - 2", "a@>=1 <2 <3", "[1,2)", "version\n1.0", "name,version,file,sha1,digest\na,1.0,x.tgz," + strings.Repeat("1a", 20) + ",sha256:00", strings.Repeat("[", 70)} {
 		f.Add(s, "npm")
 	}
 	f.Fuzz(func(t *testing.T, text, eco string) {

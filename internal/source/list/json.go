@@ -524,8 +524,8 @@ func (j *jsonReader) row(u int, s span, name, eco string) {
 			put(member, text)
 			return
 		}
-		// {"package": {"ecosystem": …, "name": …}} is OSV's and GitHub's way.
-		if h, known := headerOf(member); known && h.meaning == isName {
+		// {"package": {"ecosystem": …, "name": …}} is OSV's and GitHub's way, {"dist": {"integrity": …}} npm's, {"hashes": {"sha256": …}} PyPI's.
+		if h, known := headerOf(member); known && (h.meaning == isName || h.meaning == isDigest) || member == "dist" {
 			members(v, func(inner string, v span) {
 				if text, ok := cell(v); ok {
 					put(inner, text)

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -350,6 +353,66 @@ V-17,npm,b,1.0.1,,,01/02/2026,-,
 		if !strings.Contains(m.String(), h) {
 			t.Errorf("no %q in\n%s", h, m)
 		}
+	}
+}
+
+// Digests of archives, in every spelling; what is none is a note, and what is of a file in the archive too.
+func TestArchives(t *testing.T) {
+	sum := sha512.Sum512([]byte("an archive"))
+	hex512, sri512 := hex.EncodeToString(sum[:]), "sha512-"+base64.StdEncoding.EncodeToString(sum[:])
+	sha1a, sha256a, sha256b, md5a := strings.Repeat("1a", 20), strings.Repeat("2a", 32), strings.Repeat("2b", 32), strings.Repeat("5a", 16)
+	sha384a := strings.Repeat("3a", 48)
+	for _, tt := range []struct {
+		name, text string
+		opt        Options
+		want       string // of the packages with digests: name versions digests
+		notes      int
+	}{
+		{"an SRI", "name,version,sha512\nevil,1.0.0," + sri512 + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha512:" + hex512, 0},
+		{"base64", "name,version,sha512\nevil,1.0.0," + sri512[7:] + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha512:" + hex512, 0},
+		{"hexadecimal of every kind", "name,version,MD5,SHA-1,SHA-256,sha384,sha512\nevil,1.0.0," + strings.Join([]string{md5a, strings.ToUpper(sha1a), sha256a, sha384a, hex512}, ",") + "\n",
+			Options{Ecosystem: "npm"}, "evil 1.0.0 md5:" + md5a + " sha1:" + sha1a + " sha256:" + sha256a + " sha384:" + sha384a + " sha512:" + hex512, 0},
+		{"integrity", "name,version,integrity\nevil,1.0.0," + sri512 + " sha1:" + sha1a + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha1:" + sha1a + " sha512:" + hex512, 0},
+		{"a length says the algorithm", "name,version,digest\nevil,1.0.0," + sha256a + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256a, 0},
+		{"several in a cell", "name,version,digest\nevil,1.0.0,\"" + sha256a + "; " + sha256b + "\"\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256a + " sha256:" + sha256b, 0},
+		{"two rows of one package", "name,version,sha256\nevil,1.0.0," + sha256a + "\nevil,1.0.1," + sha256b + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0+1.0.1 sha256:" + sha256a + " sha256:" + sha256b, 0},
+		{"by option", "name,version,hash\nevil,1.0.0," + sha256a + "\n", Options{Ecosystem: "npm", Columns: "sha256=hash"}, "evil 1.0.0 sha256:" + sha256a, 0},
+		{"by option and number", "name,version,x\nevil,1.0.0," + sri512 + "\n", Options{Ecosystem: "npm", Columns: "integrity=3"}, "evil 1.0.0 sha512:" + hex512, 0},
+		{"a hash of who knows what", "name,version,hash\nevil,1.0.0," + sha256a + "\n", Options{Ecosystem: "npm"}, "", 0},
+		{"no header", "evil,1.0.0," + sri512 + "\nworse,1.0.0," + sri512 + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha512:" + hex512 + "; worse 1.0.0 sha512:" + hex512, 0},
+		{"no header, a digest first", sha256a + ",evil,1.0.0\n" + sha256b + ",worse,1.0.0\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256a + "; worse 1.0.0 sha256:" + sha256b, 0},
+		{"too short", "name,version,sha256\nevil,1.0.0," + sha256a[1:] + "\n", Options{Ecosystem: "npm"}, "", 1},
+		{"not hexadecimal", "name,version,sha256\nevil,1.0.0,x" + sha256a[1:] + "\n", Options{Ecosystem: "npm"}, "", 1},
+		{"of another algorithm", "name,version,sha256\nevil,1.0.0,sha1:" + sha1a + "\n", Options{Ecosystem: "npm"}, "", 1},
+		{"one of two", "name,version,digest\nevil,1.0.0,abc " + sha256a + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256a, 1},
+		{"of an empty file", "name,version,sha1\nevil,1.0.0,da39a3ee5e6b4b0d3255bfef95601890afd80709\n", Options{Ecosystem: "npm"}, "", 1},
+		{"nothing there", "name,version,sha256\nevil,1.0.0,\nevil,1.0.1,-\nevil,1.0.2,n/a\n", Options{Ecosystem: "npm"}, "", 0},
+		{"of files", "name,version,file,sha256\nevil,1.0.0,setup_bun.js," + sha256a + "\nevil,1.0.0,evil-1.0.0.tgz," + sha256b + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256b, 1},
+		{"beside several packages", "name,sha256\n\"evil@1.0.0, worse@1.0.0\"," + sha256a + "\n", Options{Ecosystem: "npm"}, "", 1},
+		{"Markdown", "| package | version | sha256 |\n|---|---|---|\n| evil | 1.0.0 | `" + sha256a + "` |\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha256:" + sha256a, 0},
+		{"JSON", `[{"name":"evil","version":"1.0.0","sha256":"` + sha256a + `","digests":["sha1:` + sha1a + `","md5:no"]}]`, Options{Ecosystem: "npm"}, "evil 1.0.0 sha1:" + sha1a + " sha256:" + sha256a, 1},
+		{"JSON of npm", `[{"name":"evil","version":"1.0.0","dist":{"shasum":"` + sha1a + `","integrity":"` + sri512 + `","fileCount":3}}]`, Options{Ecosystem: "npm"}, "evil 1.0.0 sha1:" + sha1a + " sha512:" + hex512, 0},
+		{"JSON of PyPI", `[{"name":"evil","version":"1.0.0","filename":"evil-1.0.0.tar.gz","hashes":{"sha256":"` + sha256a + `"}}]`, Options{Ecosystem: "pypi"}, "evil 1.0.0 sha256:" + sha256a, 0},
+		{"JSON lines", `{"package":"evil","version":"1.0.0","integrity":"` + sri512 + `"}` + "\n" + `{"package":"worse","version":"1.0.0"}` + "\n", Options{Ecosystem: "npm"}, "evil 1.0.0 sha512:" + hex512, 0},
+		// exposure-catalog-gemstuffer.json: digests of payloads stand among the document's indicators.
+		{"indicators of a document", `{"schema_version":"0.2.0","_indicators":{"payload_rb_sha256":"` + sha256a + `"},"indicators":{"sha256":"` + sha256b + `"},"entries":[{"id":"x","name":"evil (1)","ecosystem":"npm","package":"evil","versions":["1.0.0"]}]}`, Options{}, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.opt.Name = "list"
+			parsed, m, err := read(t, tt.text, tt.opt)
+			if err != nil {
+				t.Fatal(err, m)
+			}
+			var got []string
+			for _, c := range parsed.Claims {
+				if len(c.Archives) > 0 {
+					got = append(got, c.Name+" "+strings.Join(c.Versions, "+")+" "+strings.Join(c.Archives, " "))
+				}
+			}
+			if s := strings.Join(got, "; "); s != tt.want || len(parsed.Notes) != tt.notes || m.Skipped > 0 {
+				t.Errorf("got  %s\nwant %s\n%d notes, want %d: %+v\n%s", s, tt.want, len(parsed.Notes), tt.notes, parsed.Notes, m)
+			}
+		})
 	}
 }
 

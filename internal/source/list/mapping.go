@@ -47,7 +47,8 @@ type Column struct {
 	// Header is the column's own name, "" for none; raw, from hostile input.
 	Header string
 	// Meaning is "name", "namespace", "versions", "ecosystem", "purl", "id", "campaign",
-	// "date", "origins", "reference", "details", "title", "kind" or "ignored".
+	// "date", "origins", "reference", "details", "title", "kind", "digest" or the algorithm of
+	// one ("sha256"), "file" or "ignored".
 	Meaning string
 	// Why is "header", "content" or "option".
 	Why string

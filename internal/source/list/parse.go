@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/claim"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/source"
@@ -53,6 +54,7 @@ type entry struct {
 	title, details string
 	origins        []string
 	refs           []string
+	archives       []string // digests
 	pip            bool
 }
 
@@ -284,7 +286,8 @@ func (p *parser) table(t *table) {
 // row adds what one row of a table names.
 func (p *parser) row(c *columnMap, r *row, dates order) {
 	e := entry{unit: r.unit, refs: r.links}
-	var namespace, ecoCell, name string
+	var namespace, ecoCell, name, file string
+	var digests []digestCell
 	more := false
 	for i, cell := range r.cells {
 		if i >= len(c.meanings) {
@@ -336,6 +339,10 @@ func (p *parser) row(c *columnMap, r *row, dates order) {
 					p.note(r.unit, "a reference that is not an http or https URL: left out", false)
 				}
 			}
+		case isDigest, isMD5, isSHA1, isSHA256, isSHA384, isSHA512:
+			digests = append(digests, digestCell{c.meanings[i], cell})
+		case isFile:
+			file = cell
 		case isTitle:
 			e.title = cell
 		case isDetails, isKind:
@@ -350,6 +357,9 @@ func (p *parser) row(c *columnMap, r *row, dates order) {
 	}
 	if more {
 		p.note(r.unit, "more cells than columns: the rest was left out", false)
+	}
+	if len(digests) > 0 {
+		e.archives = p.archives(r.unit, file, digests)
 	}
 	switch eco, known := ecosystemOf(ecoCell); {
 	case known:
@@ -370,6 +380,50 @@ func (p *parser) row(c *columnMap, r *row, dates order) {
 		return
 	}
 	p.rowName(e, namespace, name, c.find(isVersions) >= 0)
+}
+
+// digestCell is a cell with digests, and what its column says of them.
+type digestCell struct {
+	column meaning
+	text   string
+}
+
+// archives reads the digests of a row. file is what the row says they are digests of, "" when it does not say: then it is the
+// package's archive.
+func (p *parser) archives(u int, file string, cells []digestCell) []string {
+	if file != "" && !archiveName(file) {
+		p.note(u, "a digest of a file in the package, not of its archive: left out", false)
+		return nil
+	}
+	var out []string
+	bad := 0
+	for _, c := range cells {
+		algorithm := string(c.column)
+		if c.column == isDigest {
+			algorithm = ""
+		}
+		for text := range strings.FieldsFuncSeq(c.text, func(r rune) bool { return strings.ContainsRune(" \t\n,;|", r) }) {
+			d, ok := ecosystem.ArchiveDigest(algorithm, text)
+			switch {
+			case ok:
+				out = append(out, ecosystem.DigestText(d))
+			case !noVersion[strings.ToLower(text)]:
+				bad++
+			}
+		}
+	}
+	if bad > 0 {
+		p.note(u, "what should be the digest of an archive is none: left out", false)
+	}
+	return out
+}
+
+// archiveName reports whether a file is what a registry serves as a package, by how its name ends.
+func archiveName(file string) bool {
+	file = strings.ToLower(file)
+	return slices.ContainsFunc([]string{
+		".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar", ".zip", ".whl", ".egg", ".gem", ".nupkg", ".crate", ".jar", ".war", ".aar", ".vsix",
+	}, func(ext string) bool { return strings.HasSuffix(file, ext) })
 }
 
 // originsOf adds the origins of a cell to have, sorted and each once. Most rows have the same
@@ -441,6 +495,10 @@ func (p *parser) rowName(e entry, namespace, name string, versioned bool) {
 			p.note(e.unit, reason, true)
 			return
 		case len(specs) > 1 || specs[0].name != name:
+			if len(specs) > 1 && len(e.archives) > 0 {
+				p.note(e.unit, "a digest beside several packages: left out", false)
+				e.archives = nil
+			}
 			for i := range specs {
 				one := e
 				s := &specs[i]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/claim"
 	"github.com/rapsheet/rapsheet/internal/source"
 	"github.com/rapsheet/rapsheet/osv"
@@ -173,8 +174,18 @@ func (p *parser) affected(i int, current, stale []origin) {
 		Withdrawn: p.withdrawn,
 	}
 
+	archives, bad := ecosystem.RecordArchives(a.DatabaseSpecific)
+	if bad > 0 {
+		p.note(p.rec.ID, fmt.Sprintf("%d digest(s) of archives left out that are none", bad), false)
+	}
+	var texts []string
+	for _, d := range archives {
+		texts = append(texts, ecosystem.DigestText(d))
+	}
+
 	left := newStatement(a)
 	refs := make(map[string]bool, len(current))
+	first := len(p.out.Claims)
 	for j := range current {
 		o := &current[j]
 		c := base
@@ -197,6 +208,11 @@ func (p *parser) affected(i int, current, stale []origin) {
 
 	c := base
 	c.Versions, c.Ranges = left.rest(a)
+	c.Archives = texts
+	// Whoever alone says the versions says the digests: they are held and taken back together.
+	if of := saying(p.out.Claims[first:]); of != nil && len(c.Versions)+len(c.Ranges) == 0 {
+		of.Archives, c.Archives = texts, nil
+	}
 	c.Aliases = append([]string(nil), p.rec.Aliases...)
 	c.Summary, c.Details = p.rec.Summary, p.rec.Details
 	c.References, c.Credits = p.rec.References, p.rec.Credits
@@ -210,6 +226,19 @@ func (p *parser) affected(i int, current, stale []origin) {
 		c.Origins = []string{p.source}
 	}
 	p.add(c)
+}
+
+// saying gives the one of claims that says anything of versions, nil when none or several do.
+func saying(claims []claim.Claim) (one *claim.Claim) {
+	for i := range claims {
+		if c := &claims[i]; len(c.Versions)+len(c.Ranges) > 0 {
+			if one != nil {
+				return nil
+			}
+			one = c
+		}
+	}
+	return one
 }
 
 // add takes a claim that is valid, and notes one that is not.

@@ -348,3 +348,38 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Digests of archives go with the claim that says the versions; those of files in archives stay evidence.
+func TestArchives(t *testing.T) {
+	entry := func(specific string) string {
+		return `{"package":{"ecosystem":"npm","name":"evil"},"versions":["1.0.0"],"database_specific":` + specific + `}`
+	}
+	from := func(source string) string {
+		return `{"source":"` + source + `","sha256":"` + shaA + `","versions":["1.0.0"],` + later + `}`
+	}
+	// The shape of MAL-2026-3667 in ossf/malicious-packages.
+	inspected := `{"indicators":{"evidence_files":[{"path":"x.js","sha256":"` + shaB + `"}],"package_integrity":[{"filename":"evil-1.0.0.tgz","hashes":{"sha256":"` + shaA + `","blake2b_256":"` + shaB + `"}}]}}`
+	for _, tt := range []struct {
+		name, doc string
+		want      []string
+		notes     int
+	}{
+		{"no origins", document("MAL-2026-1", entry(inspected), ""), []string{"MAL-2026-1 sha256:" + shaA}, 0},
+		{"one origin", document("MAL-2026-1", entry(inspected), origins(from("amazon-inspector"))), []string{"MAL-2026-1#amazon-inspector sha256:" + shaA, "MAL-2026-1 "}, 0},
+		{"several origins", document("MAL-2026-1", entry(inspected), origins(from("a"), from("b"))), []string{"MAL-2026-1#a ", "MAL-2026-1#b ", "MAL-2026-1 sha256:" + shaA}, 0},
+		{"ours", document("MAL-2026-1", entry(`{"digests":["sha256:`+shaB+`","sha256:`+shaA+`","sha256:00"]}`), ""), []string{"MAL-2026-1 sha256:" + shaA + " sha256:" + shaB}, 1},
+		{"iocs of files are of files", document("MAL-2026-1", entry(`{}`), `,"database_specific":{"iocs":{"files":[{"path":"x.js","source":"package-archive","digests":{"sha256":"`+shaA+`"}}]}}`), []string{"MAL-2026-1 "}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := parse(t, "x.json", tt.doc)
+			var got []string
+			for _, c := range p.Claims {
+				ref, _, _ := strings.Cut(c.Ref, ":")
+				got = append(got, ref+" "+strings.Join(c.Archives, " "))
+			}
+			if !reflect.DeepEqual(got, tt.want) || len(p.Notes) != tt.notes {
+				t.Errorf("got %q, notes %+v; want %q", got, p.Notes, tt.want)
+			}
+		})
+	}
+}
