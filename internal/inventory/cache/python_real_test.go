@@ -73,3 +73,45 @@ func TestPipCache(t *testing.T) {
 		})
 	}
 }
+
+// Poetry's artifacts and PDM's answers. Both are asked for in the project's own index.
+func TestPythonProjectCaches(t *testing.T) {
+	wheel, sdist := clienttest.Wheel(t, "planted", "1.0"), clienttest.Sdist(t, "source", "2.0")
+	srv := clienttest.PythonIndex(t, true, map[string][]byte{"planted-1.0-py3-none-any.whl": wheel, "source-2.0.tar.gz": sdist})
+	tests := []struct {
+		client  string
+		project string
+		env     []string
+		args    []string
+		cache   string
+		want    []string
+	}{
+		{"poetry", "[tool.poetry]\nname = \"p\"\nversion = \"1\"\ndescription = \"\"\nauthors = []\n\n[tool.poetry.dependencies]\npython = \"*\"\nplanted = \"1.0\"\nsource = \"2.0\"\n\n" +
+			"[[tool.poetry.source]]\nname = \"own\"\nurl = \"" + srv.URL + "/simple/\"\ndefault = true\n",
+			[]string{"POETRY_VIRTUALENVS_IN_PROJECT=true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP=true", "POETRY_VIRTUALENVS_OPTIONS_NO_SETUPTOOLS=true"},
+			[]string{"install", "--no-root", "--no-interaction"}, "pypoetry", []string{"artifacts planted@1.0", "artifacts source@2.0", "cache planted@1.0", "cache source@2.0"}},
+		{"pdm", "[project]\nname = \"p\"\nversion = \"1\"\nrequires-python = \">=3.7\"\ndependencies = [\"planted==1.0\", \"source==2.0\"]\n\n" +
+			"[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"" + srv.URL + "/simple/\"\nverify_ssl = false\n",
+			[]string{"PDM_USE_VENV=0", "PDM_CHECK_UPDATE=0"},
+			[]string{"install", "--no-self"}, "pdm", []string{"http planted@1.0", "http source@2.0", "wheels source@2.0"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.client, func(t *testing.T) {
+			t.Parallel()
+			client := clienttest.Program(t, tt.client)
+			dir := clienttest.Tree(t, map[string]string{"pyproject.toml": tt.project})
+			clienttest.Run(t, dir, tt.env, client, tt.args...)
+			root := filepath.Join(clienttest.Home(dir), tt.cache)
+			var got []string // by the cache's own parts
+			for _, line := range clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: cache.Kinds()})) {
+				at, what, _ := strings.Cut(line, " ")
+				at, _, _ = strings.Cut(at, "/")
+				got = append(got, at+" "+what)
+			}
+			slices.Sort(got)
+			if got = slices.Compact(got); !slices.Equal(got, tt.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
+			}
+		})
+	}
+}
