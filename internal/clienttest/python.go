@@ -144,8 +144,7 @@ func pythonPage(w http.ResponseWriter, r *http.Request, project string, files ma
 		Filename string            `json:"filename"`
 		URL      string            `json:"url"`
 		Hashes   map[string]string `json:"hashes"`
-		Metadata any               `json:"core-metadata"`
-		Old      any               `json:"dist-info-metadata"`
+		Metadata any               `json:"core-metadata"` // PEP 714: pip up to 23.0 fails over the older member
 	}
 	var all []file
 	var page strings.Builder
@@ -155,10 +154,9 @@ func pythonPage(w http.ResponseWriter, r *http.Request, project string, files ma
 			continue
 		}
 		sum := fmt.Sprintf("%x", sha256.Sum256(files[f]))
-		entry := file{Filename: f, URL: at(f), Hashes: map[string]string{"sha256": sum}, Metadata: false, Old: false}
+		entry := file{Filename: f, URL: at(f), Hashes: map[string]string{"sha256": sum}, Metadata: false}
 		if strings.HasSuffix(f, ".whl") {
 			entry.Metadata = map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256([]byte(Metadata(name, version))))}
-			entry.Old = entry.Metadata
 		}
 		all = append(all, entry)
 		fmt.Fprintf(&page, "<a href=%q>%s</a>\n", at(f)+"#sha256="+sum, f)
