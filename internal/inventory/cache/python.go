@@ -20,10 +20,15 @@ import (
 )
 
 // pythonKinds are the caches of pip and of those that keep theirs in the same ways (pipenv, PDM, Poetry), and of uv.
+// They come before the kinds of package installed in a walk, and before those of package files: what is unpacked in uv's cache looks
+// installed, and more is known of it here.
 func pythonKinds() []inventory.Kind {
 	return []inventory.Kind{
 		{Name: "pip-cache", Dir: isHTTPCache, Match: isHTTPEntry, Read: readHTTPEntry},
 		{Name: "pip-cache", Dir: isWheelCache, Match: isDistributionFile, Read: readWheelCache},
+		{Name: "uv-cache", Match: isCacheTag, Read: readCacheTag},
+		{Name: "uv-cache", Dir: isUvArchive, Match: isCoreMetadata, Read: readUvArchive},
+		{Name: "uv-cache", Dir: isUvSource, Match: isUvSourceFile, Read: readUvSource},
 	}
 }
 

@@ -76,3 +76,14 @@ func FuzzPipWheel(f *testing.F) {
 	f.Add("", `{"url": "git+x", "vcs_info": {}}`)
 	fuzzPython(f, "wheels/01/23/45/"+fuzzHash[6:]+"/odd.whl", "wheels/01/23/45/"+fuzzHash[6:]+"/origin.json")
 }
+
+func FuzzUvArchive(f *testing.F) {
+	f.Add(clienttest.Metadata("a", "1.0"), uvFile([]any{"0gH-_fwv8tdJ7JwwjJsUc", []any{[]any{"Sha256", strings.Repeat("ab", 32)}}, "a-1.0-py3-none-any.whl", 0}, "https://h/a-1.0-py3-none-any.whl"))
+	f.Add("Name: b\n", "\x94\xa1a\xdd\xff\xff\xff\xff")
+	fuzzPython(f, "archive-v0/0gH-_fwv8tdJ7JwwjJsUc/a-1.0.dist-info/METADATA", "wheels-v6/index/00/a/1.0-py3-none-any.http")
+}
+
+func FuzzUvRevision(f *testing.F) {
+	f.Add(uvFile(map[string]any{"id": "R", "hashes": []any{}}, "https://h/main.zip"), clienttest.Metadata("a", "1.0"))
+	fuzzPython(f, "sdists-v9/url/00/revision.http", "sdists-v9/url/00/R/src/PKG-INFO")
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/cache"
+	"github.com/rapsheet/rapsheet/internal/inventory/installed"
 )
 
 // packed writes MessagePack as pip's packer does: texts as str, bytes as bin.
@@ -159,5 +160,89 @@ func TestPython(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
+	}
+}
+
+// uvFile is a .http file of uv's: MessagePack, then the HTTP cache policy, in which the URL is one of several texts.
+func uvFile(v any, url string) string {
+	if url == "" {
+		return packed(v)
+	}
+	return packed(v) + "\x00\x01application/octet-stream" + url + "GET\x00accept-encoding\xff\xff\x10\x00\x00\x00\x01"
+}
+
+// uv is not on the machines that this was written on: the shapes are those of crates/uv-cache/src/lib.rs,
+// crates/uv-distribution/src/archive.rs and source/revision.rs.
+func TestUvCache(t *testing.T) {
+	sum := strings.Repeat("ab", 32)
+	archive := func(id, file string) []any {
+		return []any{id, []any{[]any{"Sha256", sum}}, file, 0}
+	}
+	metadata := func(id, name string) map[string]string {
+		return map[string]string{"archive-v0/" + id + "/" + name + "-1.0.dist-info/METADATA": clienttest.Metadata(name, "1.0")}
+	}
+	const (
+		one, two, three, four, five = "0gH-_fwv8tdJ7JwwjJsUc", "1gH-_fwv8tdJ7JwwjJsUc", "2gH-_fwv8tdJ7JwwjJsUc", "3gH-_fwv8tdJ7JwwjJsUc", "4gH-_fwv8tdJ7JwwjJsUc"
+	)
+	files := map[string]string{
+		"CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55",
+		"wheels-v6/pypi/from-pypi/1.0-py3-none-any.http":                                    uvFile(archive(one, "from_pypi-1.0-py3-none-any.whl"), "https://files.pythonhosted.org/packages/00/11/22/from_pypi-1.0-py3-none-any.whl"),
+		"wheels-v6/pypi/known/1.0-py3-none-any.msgpack":                                     "metadata only",
+		"wheels-v5/index/4b8be67c801a7ecb/from-corp/1.0-py3-none-any.http":                  uvFile(archive(two, "from_corp-1.0-py3-none-any.whl"), "https://user:secret@pypi.corp.example/files/from_corp-1.0-py3-none-any.whl"),
+		"wheels-v6/url/5b8be67c801a7ecb/from-url/1.0-py3-none-any.http":                     uvFile(archive(three, "from_url-1.0-py3-none-any.whl"), "https://corp.example/from_url-1.0-py3-none-any.whl"),
+		"wheels-v6/index/6b8be67c801a7ecb/twice/1.0-py3-none-any.http":                      uvFile(archive(four, "twice-1.0-py3-none-any.whl"), "https://pypi.corp.example/files/twice-1.0-py3-none-any.whl"),
+		"wheels-v6/pypi/twice/1.0-py3-none-any.http":                                        uvFile(archive(four, "twice-1.0-py3-none-any.whl"), "https://files.pythonhosted.org/twice-1.0-py3-none-any.whl"),
+		"wheels-v6/path/7b8be67c801a7ecb/from-path/1.0-py3-none-any.rev":                    uvFile([]any{[]any{1, 2}, archive(five, "from_path-1.0-py3-none-any.whl")}, ""),
+		"wheels-v6/pypi/gone/1.0-py3-none-any.http":                                         uvFile(archive("5gH-_fwv8tdJ7JwwjJsUc", "gone-1.0-py3-none-any.whl"), ""),
+		"wheels-v6/pypi/broken/1.0-py3-none-any.http":                                       "\xc1",
+		"simple-v24/pypi/asked-for.rkyv":                                                    "an index page",
+		"sdists-v9/pypi/source/2.0/revision.http":                                           uvFile(map[string]any{"id": "R1H-_fwv8tdJ7JwwjJsUc", "hashes": []any{[]any{"sha256", sum}}, "size": 12}, "https://files.pythonhosted.org/packages/00/11/22/source-2.0.tar.gz"),
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/src/PKG-INFO":                      clienttest.Metadata("source", "2.0"),
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/src/source.egg-info/PKG-INFO":      clienttest.Metadata("source", "2.0"),
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/src/test/x.egg-info/PKG-INFO":      clienttest.Metadata("x", "2.0"),
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/source-2.0-py3-none-any.whl":       "PK",
+		"sdists-v9/pypi/pruned/2.0/revision.http":                                           uvFile([]any{"R2H-_fwv8tdJ7JwwjJsUc", []any{}}, ""),
+		"sdists-v9/url/6781bd6440ae72c2/revision.http":                                      uvFile([]any{"R3H-_fwv8tdJ7JwwjJsUc", []any{}}, "https://corp.example/archive/main.zip"),
+		"sdists-v9/url/6781bd6440ae72c2/R3H-_fwv8tdJ7JwwjJsUc/src/PKG-INFO":                 clienttest.Metadata("by-url", "3.0"),
+		"built-wheels-v3/git/2122faf3e081fb7a/7a2d650a4a7b4d04/by_git-4.0-py3-none-any.whl": "PK",
+		"sdists-v10/pypi/future/1.0/revision.http":                                          "?",
+		"wheels-v7/pypi/future/1.0-py3-none-any.http":                                       "?",
+	}
+	for id, name := range map[string]string{one: "from_pypi", two: "from_corp", three: "from_url", four: "twice", five: "from_path", "6gH-_fwv8tdJ7JwwjJsUc": "dangling"} {
+		maps.Copy(files, metadata(id, name))
+	}
+	maps.Copy(files, map[string]string{"archive-v0/7gH/evil-6.6.dist-info/METADATA": clienttest.Metadata("harmless", "1.0")})
+	want := []string{
+		`unread CACHEDIR.TAG: uv's bucket "sdists" of version 10 is not known: not read`,
+		`unread CACHEDIR.TAG: uv's bucket "wheels" of version 7 is not known: not read`,
+		"archive-v0/" + one + "/from_pypi-1.0.dist-info/METADATA from_pypi@1.0 registry pypi.org sha256:ababab",
+		"archive-v0/" + two + "/from_corp-1.0.dist-info/METADATA from_corp@1.0 registry pypi.corp.example sha256:ababab",
+		"archive-v0/" + three + "/from_url-1.0.dist-info/METADATA from_url@1.0 url corp.example sha256:ababab",
+		"archive-v0/" + four + "/twice-1.0.dist-info/METADATA twice@1.0 sha256:ababab",
+		"archive-v0/" + five + "/from_path-1.0.dist-info/METADATA from_path@1.0 file sha256:ababab",
+		"archive-v0/6gH-_fwv8tdJ7JwwjJsUc/dangling-1.0.dist-info/METADATA dangling@1.0",
+		"archive-v0/7gH/evil-6.6.dist-info/METADATA harmless@1.0",
+		`info archive-v0/7gH/evil-6.6.dist-info/METADATA: calls itself "harmless" where "evil" is packed: both were looked up`,
+		"archive-v0/7gH/evil-6.6.dist-info/METADATA evil@6.6",
+		"built-wheels-v3/git/2122faf3e081fb7a/7a2d650a4a7b4d04/by_git-4.0-py3-none-any.whl by_git@4.0 git",
+		"info sdists-v9/pypi/pruned/2.0/revision.http: a source distribution that was removed from the cache",
+		"sdists-v9/pypi/source/2.0/revision.http source@2.0 registry pypi.org sha256:ababab",
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/source-2.0-py3-none-any.whl source@2.0 registry pypi.org sha256:ababab",
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/src/source.egg-info/PKG-INFO source@2.0 registry pypi.org sha256:ababab",
+		"sdists-v9/pypi/source/2.0/R1H-_fwv8tdJ7JwwjJsUc/src/test/x.egg-info/PKG-INFO x@2.0",
+		"sdists-v9/url/6781bd6440ae72c2/revision.http by-url@3.0 url corp.example",
+	}
+	root := clienttest.Tree(t, files)
+	// With the kinds of what is installed behind them, as a scan has them, nothing is reported twice.
+	kinds := slices.Concat(cache.Kinds(), installed.Kinds())
+	got := clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: kinds}))
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	// A walk that begins in a bucket finds the packages, and knows less of them.
+	root += "/archive-v0"
+	got = clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: kinds}))
+	if len(got) == 0 || got[0] != one+"/from_pypi-1.0.dist-info/METADATA from_pypi@1.0" {
+		t.Errorf("in archive-v0: %q", got)
 	}
 }
