@@ -92,8 +92,8 @@ func Sdist(t *testing.T, name, version string) []byte {
 	})
 }
 
-// PythonIndex serves distributions by their file names as PyPI does: pages in HTML (PEP 503) and JSON (PEP 691), with
-// metadata apart from the files (PEP 658), all of it to be cached. With registry the files, and their
+// PythonIndex serves distributions by their file names as PyPI does: pages in HTML (PEP 503) and JSON (PEP 691),
+// compressed, with metadata apart from the files (PEP 658), all of it to be cached. With registry the files, and their
 // metadata, have the headers that files.pythonhosted.org gives them.
 func PythonIndex(t *testing.T, registry bool, files map[string][]byte) *httptest.Server {
 	t.Helper()
@@ -164,12 +164,21 @@ func pythonPage(w http.ResponseWriter, r *http.Request, project string, files ma
 	switch {
 	case len(all) == 0:
 		http.NotFound(w, r)
-	case strings.Contains(r.Header.Get("Accept"), media):
-		w.Header().Set("Content-Type", media)
-		json.NewEncoder(w).Encode(map[string]any{"meta": map[string]string{"api-version": "1.0"}, "name": project, "files": all})
 	default:
+		body := []byte("<!DOCTYPE html>\n<html><body>\n" + page.String() + "</body></html>\n")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, "<!DOCTYPE html>\n<html><body>\n%s</body></html>\n", page.String())
+		if strings.Contains(r.Header.Get("Accept"), media) {
+			w.Header().Set("Content-Type", media)
+			body, _ = json.Marshal(map[string]any{"meta": map[string]string{"api-version": "1.0"}, "name": project, "files": all})
+		}
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			z.Write(body)
+			z.Close()
+			return
+		}
+		w.Write(body)
 	}
 }
 

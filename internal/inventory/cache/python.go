@@ -113,8 +113,10 @@ func readHTTPEntry(ctx context.Context, in *inventory.File, out *inventory.Sink)
 type httpAnswer struct {
 	status int64 // 0 when nothing says it
 	body   *io.SectionReader
-	// project and version are what PyPI's file host says about a file; html and JSON are of no use.
+	// project and version are what PyPI's file host says about a file.
 	project, version string
+	// media is its type, encoding how the body is compressed on its way: pages of an index are.
+	media, encoding string
 }
 
 // cacheVersion is the format that CacheControl has written since 0.12, of 2016.
@@ -161,15 +163,23 @@ func readHTTPAnswer(r io.ReaderAt, size int64) (a httpAnswer, err error) {
 	return a, err
 }
 
-// header keeps the headers that files.pythonhosted.org gives: which file of which project it is.
+// header keeps the headers that say what the body is.
 func (a *httpAnswer) header(p *packed) func(string, packedValue) error {
 	return func(key string, v packedValue) (err error) {
+		var into *string
 		switch strings.ToLower(key) {
 		case "x-pypi-file-project":
-			a.project, err = p.text(v, 1<<10)
+			into = &a.project
 		case "x-pypi-file-version":
-			a.version, err = p.text(v, 1<<10)
+			into = &a.version
+		case "content-type":
+			into = &a.media
+		case "content-encoding":
+			into = &a.encoding
+		default:
+			return p.skip(v, 0)
 		}
+		*into, err = p.text(v, 1<<10)
 		if err != nil {
 			return err
 		}
@@ -188,16 +198,19 @@ func (a *httpAnswer) read(in *inventory.File, l *inventory.List) error {
 	for _, m := range [...]string{"PK\x03\x04", "\x1f\x8b", "BZh", "\xfd7zXZ\x00"} {
 		archive = archive || bytes.HasPrefix(magic[:n], []byte(m))
 	}
-	if !archive {
+	media := strings.ToLower(a.media)
+	if !archive || strings.Contains(media, "html") || strings.Contains(media, "json") {
 		return nil
 	}
 	d := distribution{name: a.project, version: a.version}
 	if a.project == "" || a.version == "" {
 		var err error
-		if d, err = archiveIn(a.body, a.body.Size()); errors.Is(err, errNoPackage) {
+		d, err = archiveIn(a.body, a.body.Size())
+		if errors.Is(err, errNoPackage) || err != nil && a.encoding != "" && a.encoding != "identity" {
 			l.Skip("cached archives without a Python package's name")
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -57,6 +58,10 @@ func answer(status int, body []byte, headers map[string]any) string {
 }
 
 func TestPython(t *testing.T) {
+	var page bytes.Buffer
+	z := gzip.NewWriter(&page)
+	fmt.Fprint(z, "<!DOCTYPE html>")
+	z.Close()
 	hash := strings.Repeat("0123456789abcdef", 4)[:56]
 	at := func(n int) string { // of an entry of an HTTP cache
 		h := fmt.Sprintf("%x", n) + hash[1:]
@@ -75,18 +80,20 @@ func TestPython(t *testing.T) {
 		want  []string
 	}{
 		{"the old layout: archives, and what is none", map[string]string{
-			"http/" + at(0):  answer(200, wheel, nil),
-			"http/" + at(1):  answer(200, wheel, headers),
-			"http/" + at(2):  answer(200, pkgInfo, nil),
-			"http/" + at(3):  answer(200, named, nil),
-			"http/" + at(4):  answer(200, spoof, nil),
-			"http/" + at(5):  answer(200, []byte("<!DOCTYPE html>"), nil),
-			"http/" + at(6):  answer(200, []byte(clienttest.Metadata("from-headers", "2.0")), headers), // PEP 658: known, not had
-			"http/" + at(7):  answer(301, wheel, headers),
-			"http/" + at(8):  answer(200, nil, headers),
-			"http/" + at(9):  answer(200, clienttest.Zip(t, [][2]string{{"readme", ""}}), nil),
-			"http/0/1/x":     "no entry",
-			"other/" + at(0): answer(200, wheel, nil),
+			"http/" + at(0):               answer(200, wheel, nil),
+			"http/" + at(1):               answer(200, wheel, headers),
+			"http/" + at(2):               answer(200, pkgInfo, nil),
+			"http/" + at(3):               answer(200, named, nil),
+			"http/" + at(4):               answer(200, spoof, nil),
+			"http/" + at(5):               answer(200, []byte("<!DOCTYPE html>"), nil),
+			"http/" + at(6):               answer(200, []byte(clienttest.Metadata("from-headers", "2.0")), headers), // PEP 658: known, not had
+			"http/" + at(7):               answer(301, wheel, headers),
+			"http/" + at(8):               answer(200, nil, headers),
+			"http/" + at(9):               answer(200, clienttest.Zip(t, [][2]string{{"readme", ""}}), nil),
+			"http/a/1/2/3/4/a" + hash[1:]: answer(200, page.Bytes(), map[string]any{"Content-Type": "text/html", "content-encoding": "gzip"}),
+			"http/b/1/2/3/4/b" + hash[1:]: answer(200, page.Bytes(), map[string]any{"content-encoding": "gzip"}), // of what type?
+			"http/0/1/x":                  "no entry",
+			"other/" + at(0):              answer(200, wheel, nil),
 		}, []string{
 			"http/" + at(0) + " planted@1.0",
 			"http/" + at(1) + " from-headers@2.0",
@@ -96,6 +103,7 @@ func TestPython(t *testing.T) {
 			"info http/" + at(4) + `: calls itself "harmless" where "evil" is packed: both were looked up`,
 			"http/" + at(4) + " evil@6.6",
 			"unmatchable http/" + at(9) + ": cached archives without a Python package's name",
+			"unmatchable http/b/1/2/3/4/b" + hash[1:] + ": cached archives without a Python package's name",
 		}},
 		{"the new layout: a head and a body", map[string]string{
 			"http-v2/" + at(0):           answer(200, nil, headers),
@@ -168,7 +176,7 @@ func uvFile(v any, url string) string {
 	if url == "" {
 		return packed(v)
 	}
-	return packed(v) + "\x00\x01application/octet-stream" + url + "GET\x00accept-encoding\xff\xff\x10\x00\x00\x00\x01"
+	return packed(v) + "\x00\x01application/octet-stream" + url + "GET\x00https://report.example/r\xff\xff\x10\x00\x00\x00\x01"
 }
 
 // uv is not on the machines that this was written on: the shapes are those of crates/uv-cache/src/lib.rs,
