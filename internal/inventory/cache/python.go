@@ -26,6 +26,8 @@ func pythonKinds() []inventory.Kind {
 	return []inventory.Kind{
 		{Name: "pip-cache", Dir: isHTTPCache, Match: isHTTPEntry, Read: readHTTPEntry},
 		{Name: "pip-cache", Dir: isWheelCache, Match: isDistributionFile, Read: readWheelCache},
+		{Name: "poetry-cache", Dir: isPoetryHTTP, Match: isHTTPEntry, Read: readHTTPEntry},
+		{Name: "poetry-cache", Dir: isPoetryArtifacts, Match: isDistributionFile, Read: readWheelCache},
 		{Name: "uv-cache", Match: isCacheTag, Read: readCacheTag},
 		{Name: "uv-cache", Dir: isUvArchive, Match: isCoreMetadata, Read: readUvArchive},
 		{Name: "uv-cache", Dir: isUvSource, Match: isUvSourceFile, Read: readUvSource},
@@ -39,23 +41,31 @@ const (
 )
 
 // isHTTPCache matches the directories of CacheControl's file cache (cachecontrol/caches/file_cache.py), which pip and PDM
-// call "http", pip 23.3 and newer "http-v2", and Poetry "_http": below it a file is in five directories that
-// are called as the first digits of its own name.
+// call "http", and pip 23.3 and newer "http-v2".
 func isHTTPCache(dir string) bool {
-	n := len(dir)
-	if n < 10 {
-		return false
+	above, ok := aboveEntry(dir)
+	return ok && (strings.HasSuffix(above, "/http") || strings.HasSuffix(above, "/http-v2"))
+}
+
+// isPoetryHTTP matches the same of Poetry's repositories.
+func isPoetryHTTP(dir string) bool {
+	above, ok := aboveEntry(dir)
+	return ok && strings.HasSuffix(above, "/_http")
+}
+
+// aboveEntry gives the file cache that dir is in: an entry is in five directories that are called as the first
+// digits of its own name.
+func aboveEntry(dir string) (string, bool) {
+	n := len(dir) - 10
+	if n < 0 {
+		return "", false
 	}
-	for i := n - 10; i < n; i += 2 {
+	for i := n; i < len(dir); i += 2 {
 		if dir[i] != '/' || !isHex(dir[i+1]) {
-			return false
+			return "", false
 		}
 	}
-	switch above := dir[:n-10]; {
-	case strings.HasSuffix(above, "/http"), strings.HasSuffix(above, "/http-v2"), strings.HasSuffix(above, "/_http"):
-		return true
-	}
-	return false
+	return dir[:n], true
 }
 
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
@@ -221,20 +231,30 @@ func (a *httpAnswer) read(in *inventory.File, l *inventory.List) error {
 	return d.send(l, rapsheet.Evidence{Digests: digests})
 }
 
-// isWheelCache matches the directories of pip's wheels (pip/_internal/cache.py, SimpleWheelCache), PDM's, and of
-// Poetry's archives, each below four that make up the digest of a link: wheels/ab/cd/ef/….
+// isWheelCache matches the directories of pip's wheels (pip/_internal/cache.py, SimpleWheelCache) and PDM's.
 func isWheelCache(dir string) bool {
+	above, ok := aboveLink(dir)
+	return ok && strings.HasSuffix(above, "/wheels")
+}
+
+// isPoetryArtifacts matches the directories of the archives that Poetry fetched and built (poetry/utils/cache.py, ArtifactCache).
+func isPoetryArtifacts(dir string) bool {
+	above, ok := aboveLink(dir)
+	return ok && strings.HasSuffix(above, "/artifacts")
+}
+
+// aboveLink gives what stands above four directories that make up the digest of a link: ab/cd/ef/….
+func aboveLink(dir string) (string, bool) {
 	i := strings.LastIndexByte(dir, '/')
 	if i < 9 || !isHex(dir[i-1]) || !isDigest(dir[i+1:]) {
-		return false
+		return "", false
 	}
 	for j := i - 9; j < i; j += 3 {
 		if dir[j] != '/' || !isHex(dir[j+1]) || !isHex(dir[j+2]) {
-			return false
+			return "", false
 		}
 	}
-	above := dir[:i-9]
-	return strings.HasSuffix(above, "/wheels") || strings.HasSuffix(above, "/artifacts")
+	return dir[:i-9], true
 }
 
 // isDistributionFile matches wheels and source distributions by their names' ends.
