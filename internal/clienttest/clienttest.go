@@ -4,7 +4,6 @@ package clienttest
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha512"
@@ -48,7 +47,7 @@ func executable(name string) bool {
 }
 
 // owned are the beginnings of variables that would lead a package manager to this machine's own settings.
-var owned = []string{"NPM_", "PIP_", "YARN_", "PNPM_", "BUN_", "GEM_", "BUNDLE_", "CARGO_", "GO", "COMPOSER_", "MAVEN_", "UV_", "POETRY_"}
+var owned = []string{"NPM_", "PIP_", "YARN_", "PNPM_", "BUN_", "GEM_", "BUNDLE_", "CARGO_", "GO", "COMPOSER_", "MAVEN_", "UV_", "POETRY_", "PDM_", "PIPX_"}
 
 // Home is where Run keeps what a client that works in dir writes for itself.
 func Home(dir string) string { return filepath.Join(dir, ".home") }
@@ -155,29 +154,4 @@ func NPMRegistry(t *testing.T, packages map[string]string) *httptest.Server {
 	}))
 	t.Cleanup(srv.Close)
 	return srv
-}
-
-// Wheel is a distribution of nothing but its metadata (packaging.python.org,
-// specifications/binary-distribution-format).
-func Wheel(t *testing.T, name, version string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	info := name + "-" + version + ".dist-info/"
-	for _, f := range [][2]string{
-		{name + ".py", ""},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
-		{info + "RECORD", name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"},
-	} {
-		w, err := z.Create(f[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
 }

@@ -29,6 +29,10 @@ func Kinds() []inventory.Kind {
 	return []inventory.Kind{
 		{Name: "node_modules", Match: isNodePackage, Read: readNodePackage, Installed: true},
 		{Name: "site-packages", Match: isPythonMetadata, Read: readPythonMetadata, Installed: true},
+		{Name: "pipx", Match: isPipxMetadata, Read: readPipxMetadata, Installed: true},
+		{Name: "uv-tool", Match: isUvReceipt, Read: readUvReceipt, Installed: true},
+		{Name: "conda", Match: isCondaHistory, Read: readConda, Installed: true},
+		{Name: "conda", Match: isCondaCache, Read: readConda, Installed: true},
 		{Name: "gem", Match: isGemspec, Read: readGemspec, Installed: true},
 		{Name: "cargo-install", Match: isCargoInstalls, Read: readCargoInstalls, Installed: true},
 		{Name: "cargo-vendor", Match: isCargoChecksum, Read: readCargoVendor},

@@ -216,12 +216,12 @@ func FuzzHexMetadata(f *testing.F) {
 }
 
 func FuzzSwiftWorkspace(f *testing.F) {
-	fuzzKind(f, "swift-checkouts", ".build/workspace-state.json", "x",
+	fuzzQuiet(f, "swift-checkouts", ".build/workspace-state.json", "x",
 		[2]string{`{"object": {"dependencies": [{"packageRef": {"identity": "a", "kind": "remoteSourceControl", "location": "https://github.com/o/a"}, "state": {"checkoutState": {"version": "1"}}}]}, "version": 6}`, ""})
 }
 
 func FuzzRDescription(f *testing.F) {
-	fuzzKind(f, "r-package", "library/a/DESCRIPTION", "x", [2]string{"Package: a\nVersion: 1\nBuilt: R 4\nRemoteHost: github.com\nRemoteUsername: o\n", ""})
+	fuzzQuiet(f, "r-package", "library/a/DESCRIPTION", "x", [2]string{"Package: a\nVersion: 1\nBuilt: R 4\nRemoteHost: github.com\nRemoteUsername: o\n", ""})
 }
 
 func FuzzGHCPackage(f *testing.F) {
@@ -229,5 +229,5 @@ func FuzzGHCPackage(f *testing.F) {
 }
 
 func FuzzFirefoxExtensions(f *testing.F) {
-	fuzzKind(f, "firefox-extensions", "p/extensions.json", "p/prefs.js", [2]string{`{"addons": [{"location": "app-profile"}]}`, ""})
+	fuzzQuiet(f, "firefox-extensions", "p/extensions.json", "p/prefs.js", [2]string{`{"addons": [{"location": "app-profile"}]}`, ""})
 }

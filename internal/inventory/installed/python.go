@@ -9,6 +9,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
 // maxDirectURL bounds direct_url.json; PEP 610 names a handful of members.
@@ -59,7 +60,7 @@ func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.
 			}
 		}
 	}
-	ev := directURL(l, in)
+	ev := pythonOrigin(l, in)
 	// The directory is named by the installer, from what it asked the index for.
 	at, atVersion := distribution(in.Path)
 	if name == "" && at == "" {
@@ -94,13 +95,62 @@ func distribution(file string) (name, version string) {
 	return name, version
 }
 
-// directURL is the evidence of PEP 610's direct_url.json. Without one the distribution came from an index,
-// and nothing says which.
-func directURL(l *inventory.List, in *inventory.File) rapsheet.Evidence {
-	b, ok := in.Sibling("direct_url.json", maxDirectURL)
+// pythonOrigin is the evidence of where an installed distribution came from.
+func pythonOrigin(l *inventory.List, in *inventory.File) rapsheet.Evidence {
+	if b, ok := in.Sibling("direct_url.json", maxDirectURL); ok {
+		return directURL(l, b)
+	}
+	return configuredIndex(in)
+}
+
+// configuredIndex is the evidence of a distribution that came from an index, of which only the configuration
+// of its environment says which: pip.conf beside lib, pip.ini on Windows. What other programs installed did not
+// ask pip's configuration.
+func configuredIndex(in *inventory.File) rapsheet.Evidence {
+	environment, ok := environmentOf(path.Dir(in.Rel))
 	if !ok {
 		return rapsheet.Evidence{}
 	}
+	pip := in.Once("pip.conf "+environment, func() any {
+		var files [][]byte
+		for _, name := range []string{"pip.conf", "pip.ini"} {
+			if b, ok := in.ReadFile(path.Join(environment, name), pythonconfig.MaxSize); ok {
+				files = append(files, b)
+			}
+		}
+		return pythonconfig.ReadPip(files...)
+	}).(*pythonconfig.Pip)
+	host := pip.Host()
+	if host == "" {
+		return rapsheet.Evidence{}
+	}
+	// "Recording installed projects": INSTALLER names the program.
+	if b, ok := in.Sibling("INSTALLER", 1<<10); !ok || string(bytes.TrimSpace(b)) != "pip" {
+		return rapsheet.Evidence{}
+	}
+	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
+}
+
+// environmentOf gives the root of the environment that a distribution's metadata directory is installed
+// in: above lib/python3.11/site-packages, or Lib/site-packages on Windows.
+func environmentOf(info string) (string, bool) {
+	packages := path.Dir(info)
+	if path.Base(packages) != "site-packages" {
+		return "", false
+	}
+	lib := path.Dir(packages)
+	if name := path.Base(lib); strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy") {
+		lib = path.Dir(lib)
+	}
+	switch path.Base(lib) {
+	case "lib", "lib64", "Lib":
+		return path.Dir(lib), true
+	}
+	return "", false
+}
+
+// directURL is the evidence of PEP 610's direct_url.json.
+func directURL(l *inventory.List, b []byte) rapsheet.Evidence {
 	var d struct {
 		URL string    `json:"url"`
 		VCS *struct{} `json:"vcs_info"`

@@ -1,12 +1,7 @@
 package installed_test
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,46 +59,5 @@ func TestNodeClients(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.packages, "\n\t"))
 			}
 		})
-	}
-}
-
-// What pip installs, from an index (PEP 503) and from a file.
-func TestPip(t *testing.T) {
-	python := clienttest.Program(t, "python3")
-	if exec.Command(python, "-m", "pip", "--version").Run() != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("pip is missing: scripts/test installs it")
-		}
-		t.Skip("pip is not here")
-	}
-	data := clienttest.Wheel(t, "planted", "1.0")
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/simple/planted/":
-			w.Header().Set("Content-Type", "text/html")
-			fmt.Fprint(w, `<!DOCTYPE html><a href="/planted-1.0-py3-none-any.whl">planted-1.0-py3-none-any.whl</a>`)
-		case "/planted-1.0-py3-none-any.whl":
-			w.Write(data)
-		default:
-			http.NotFound(w, r)
-		}
-	}))
-	defer srv.Close()
-	dir := t.TempDir()
-	pip := []string{"-m", "pip", "install", "--isolated", "--disable-pip-version-check", "--no-cache-dir"}
-	clienttest.Run(t, dir, nil, python, append(pip, "--target", "index", "--index-url", srv.URL+"/simple/", "planted")...)
-	file := filepath.Join(dir, "planted-1.0-py3-none-any.whl")
-	if err := os.WriteFile(file, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	clienttest.Run(t, dir, nil, python, append(pip, "--target", "file", "--no-index", file)...)
-	sum := fmt.Sprintf("%x", sha256.Sum256(data))
-	got := walk(t, dir)
-	want := []string{
-		"file/planted-1.0.dist-info/METADATA planted@1.0 file sha256:" + sum[:6],
-		"index/planted-1.0.dist-info/METADATA planted@1.0",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }

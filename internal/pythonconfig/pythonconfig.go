@@ -1,0 +1,139 @@
+// Package pythonconfig reads from which package indexes pip was configured to install: for
+// installed distributions that do not say where they came from.
+//
+// Promise: the files hold credentials too; only hosts are kept.
+package pythonconfig
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/rapsheet/rapsheet/ecosystem"
+)
+
+// MaxSize is how much of a configuration file is worth reading, in bytes.
+const MaxSize = 1 << 20
+
+// Pip is what pip is configured for. The zero value is a pip that nobody configured. It is safe
+// for concurrent use once made.
+type Pip struct {
+	// index is the host that replaces pypi.org, "" if there is none; unclear says that there is one whose host
+	// cannot be told.
+	index   string
+	unclear bool
+	// extra are the hosts of further indexes; others says that distributions may also come from
+	// somewhere else: a page of links, a directory, an index whose host cannot be told.
+	extra  []string
+	others bool
+}
+
+// ReadPip reads pip's configuration (pip.pypa.io/en/stable/topics/configuration/): the contents of its files
+// in the order of their weight, the weightiest last: /etc/pip.conf, the user's, the environment's
+// (pip.conf at the root of a virtual environment; pip.ini on Windows). What is no configuration counts for nothing.
+func ReadPip(files ...[]byte) *Pip {
+	// Of two files, or sections, that set an option the later one counts alone. Options for
+	// "pip install" go before [global].
+	options := map[string]string{}
+	for _, section := range []string{"global", "install"} {
+		for _, f := range files {
+			parse(string(f), section, options)
+		}
+	}
+	p := &Pip{}
+	if v, ok := options["index-url"]; ok {
+		p.index = host(v)
+		p.unclear = p.index == ""
+	}
+	for _, v := range strings.Fields(options["extra-index-url"]) {
+		if h := host(v); h != "" {
+			p.extra = append(p.extra, h)
+		} else {
+			p.others = true
+		}
+	}
+	if options["find-links"] != "" || isTrue(options["no-index"]) {
+		p.others = true
+	}
+	return p
+}
+
+// Host gives the lower-case host, with its port, that everything pip installs by name comes from. It is "" where
+// that cannot be told: no index is configured, or more places than one host are, and pip takes the best
+// version of all of them.
+func (p *Pip) Host() string {
+	if p.unclear || p.others {
+		return ""
+	}
+	for _, h := range p.extra {
+		if h != p.index {
+			return ""
+		}
+	}
+	return p.index
+}
+
+// Hosts gives the lower-case hosts of all indexes that are configured, sorted.
+func (p *Pip) Hosts() []string {
+	all := slices.Clone(p.extra)
+	if p.index != "" {
+		all = append(all, p.index)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// parse adds the options of one section of an INI file as Python's configparser reads it, which pip uses: "key = value" or
+// "key: value", comments on lines of their own, values that go on in indented lines.
+func parse(text, section string, options map[string]string) {
+	in, key := false, ""
+	text = strings.TrimPrefix(text, "\ufeff")
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "":
+			continue // a value may go on after an empty line
+		case trimmed[0] == '#' || trimmed[0] == ';':
+			continue
+		case (line[0] == ' ' || line[0] == '\t') && key != "":
+			if in {
+				options[key] += "\n" + trimmed
+			}
+			continue
+		case trimmed[0] == '[':
+			name, _, _ := strings.Cut(trimmed[1:], "]")
+			in, key = name == section, ""
+			continue
+		}
+		i := strings.IndexAny(trimmed, "=:")
+		if i < 0 {
+			key = ""
+			continue
+		}
+		// pip takes index_url for index-url.
+		key = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(trimmed[:i])), "_", "-")
+		if in {
+			options[key] = strings.TrimSpace(trimmed[i+1:])
+		}
+	}
+}
+
+// isTrue reads what pip takes for yes (distutils.util.strtobool).
+func isTrue(v string) bool {
+	switch strings.ToLower(v) {
+	case "y", "yes", "t", "true", "on", "1":
+		return true
+	}
+	return false
+}
+
+// host gives the host of an index's address, "" if it is no URL with one: pip expands nothing in its files.
+func host(v string) string {
+	v = strings.TrimSpace(v)
+	if len(strings.Fields(v)) != 1 || strings.ContainsAny(v, "${}") {
+		return ""
+	}
+	if ev := ecosystem.Origin(nil, v); strings.Contains(v, "://") {
+		return ev.Host
+	}
+	return ""
+}
