@@ -26,7 +26,7 @@ import (
 // wheels have some 50,000 members and 1 GiB.
 const (
 	maxMembers   = 500_000
-	maxDirectory = 32 << 20 // bytes of a zip's directory
+	maxDirectory = 16 << 20 // bytes of a zip's directory
 	maxTar       = 4 << 30  // bytes of a tar, decompressed
 	maxMember    = 8 << 20  // bytes of a member that names a package
 	maxNested    = 64 << 20 // bytes of a compressed archive inside an archive; one that is stored is read in place
