@@ -158,7 +158,7 @@ func TestScan(t *testing.T) {
 		{"a tar", "app.tar", tarOf(t, tree...), inside("app.tar")},
 		{"gzip", "app.tar.gz", gz(tarOf(t, tree...)), inside("app.tar.gz")},
 		{"zstd", "app.tar.zst", zst(t, tarOf(t, tree...)), inside("app.tar.zst")},
-		{"bzip2", "app.tar.bz2", unbase64(t, bzip2Tar), []string{"app.tar.bz2!/package-lock.json a@1.0.0"}},
+		{"bzip2", "app.tar.bz2", unbase64(t, bzip2Tar), []string{"app.tar.bz2!/package-lock.json a@1.0.0 registry"}},
 		{"a zip", "app.zip", zipOf(t, tree...), inside("app.zip")},
 		{"any name", "blob", gz(tarOf(t, tree...)), inside("blob")},
 		{"npm's tarball and what is bundled in it", "outer-1.0.0.tgz", bundled, []string{

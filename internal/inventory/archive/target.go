@@ -101,7 +101,13 @@ func scan(ctx context.Context, in *inventory.File, at io.ReaderAt, size int64, o
 		return bad
 	}
 	defer t.Close()
-	for _, n := range t.Notes(in.Path) {
+	notes := t.Notes(in.Path)
+	if t.Links > 0 {
+		notes = append(notes, &rapsheet.Note{
+			Kind: rapsheet.NoteInfo, Path: in.Path, Message: "hard links to what is not in the archive: not followed", Count: t.Links,
+		})
+	}
+	for _, n := range notes {
 		if !send(rapsheet.Sighting{}, n) {
 			return inventory.ErrStopped
 		}

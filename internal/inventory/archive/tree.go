@@ -131,7 +131,9 @@ func (inPlace) Close() error { return nil }
 
 // Tree is the content of an archive. Its nodes are valid until it is closed.
 type Tree struct {
-	Root  *Node
+	Root *Node
+	// Links counts the nodes with a [Node.HardLink].
+	Links int
 	notes []*rapsheet.Note
 	spool *spool // nil where everything is read in place
 }
@@ -142,6 +144,14 @@ func (t *Tree) Close() error {
 		return nil
 	}
 	return t.spool.close()
+}
+
+// Spooled is the size of the temporary file in bytes.
+func (t *Tree) Spooled() int64 {
+	if t.spool == nil {
+		return 0
+	}
+	return t.spool.size
 }
 
 // Notes gives what was left out of the tree, as notes about path.
@@ -271,7 +281,7 @@ func (b *builder) count(name string) error {
 
 // tree gives what was built; err is why it is not all, if so.
 func (b *builder) tree(s *spool, err error) *Tree {
-	t := &Tree{Root: b.root, spool: s}
+	t := &Tree{Root: b.root, Links: b.links, spool: s}
 	note := func(kind rapsheet.NoteKind, n int, message string) {
 		if n > 0 {
 			t.notes = append(t.notes, &rapsheet.Note{Kind: kind, Message: message, Count: n})
@@ -280,7 +290,6 @@ func (b *builder) tree(s *spool, err error) *Tree {
 	note(rapsheet.NoteUnread, b.refused, "entries with names that no file system takes: not read")
 	note(rapsheet.NoteInfo, b.outside, "entries with absolute names, or names that lead out of the archive: read as if they stood in it")
 	note(rapsheet.NoteInfo, b.twice, "entries that stand in the archive more than once: the last one was read")
-	note(rapsheet.NoteInfo, b.links, "hard links to what is not in the archive: not followed")
 	note(rapsheet.NoteInfo, b.unknown, "entries of unknown types: not read")
 	if err != nil {
 		t.notes = append(t.notes, &rapsheet.Note{Kind: rapsheet.NoteUnread, Message: err.Error()})
