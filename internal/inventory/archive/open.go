@@ -338,3 +338,20 @@ func offsets(ctx context.Context, files []*zip.File) ([]int64, error) {
 	}
 	return starts, nil
 }
+
+// FirstName gives the name of a tar's first entry, "" for what is no tar; plain says that it is not compressed.
+func FirstName(at io.ReaderAt) (name string, plain bool) {
+	head := make([]byte, headSize)
+	n, _ := at.ReadAt(head, 0)
+	head = head[:n]
+	if plain = isTar(head); !plain {
+		if head = plainHead(head); !isTar(head) {
+			return "", false
+		}
+	}
+	h, err := tar.NewReader(bytes.NewReader(head)).Next()
+	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+		return "", plain
+	}
+	return h.Name, plain
+}
