@@ -41,14 +41,14 @@ const (
 	Wheel    = "wheel"
 	Egg      = "egg"
 	SDist    = "sdist"
-	NPM      = "npm"
+	NPM      = "npm-tarball"
 	NuGet    = "nupkg"
 	Crate    = "crate"
-	Gem      = "gem"
+	Gem      = "gem-file"
 	Jar      = "jar"
 	VSIX     = "vsix"
-	GoModule = "go-module"
-	Composer = "composer"
+	GoModule = "go-module-zip"
+	Composer = "composer-zip"
 )
 
 // ErrUnknown says that neither the name nor the content of an archive is that of a package.

@@ -41,14 +41,11 @@ func Kinds() []inventory.Kind {
 		}}
 	}
 	return []inventory.Kind{
-		kind("wheel", ".whl"), kind("egg", ".egg"), kind("npm-tarball", ".tgz"), kind("nupkg", ".nupkg"), kind("crate", ".crate"),
-		kind("gem-file", ".gem"), kind("jar", ".jar", ".war", ".ear"), kind("vsix", ".vsix"),
-		{Name: sdist, Match: isSDist, Read: readSDist},
+		kind(pkgarchive.Wheel, ".whl"), kind(pkgarchive.Egg, ".egg"), kind(pkgarchive.NPM, ".tgz"), kind(pkgarchive.NuGet, ".nupkg"),
+		kind(pkgarchive.Crate, ".crate"), kind(pkgarchive.Gem, ".gem"), kind(pkgarchive.Jar, ".jar", ".war", ".ear"), kind(pkgarchive.VSIX, ".vsix"),
+		{Name: pkgarchive.SDist, Match: isSDist, Read: readSDist},
 	}
 }
-
-// sdist is the name of the kind of source distributions.
-const sdist = "sdist"
 
 // hasExtension compares without regard to case, and without allocating.
 func hasExtension(base, ext string) bool {

@@ -127,7 +127,11 @@ func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
 	if _, err := io.Copy(io.Discard, &contextReader{ctx, r}); err != nil && len(t.notes) == 0 {
 		t.notes = newBuilder(lim).tree(nil, fmt.Errorf("behind the end of the tar: %w", err)).notes
 	}
-	return t, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 type contextReader struct {

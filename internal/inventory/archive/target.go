@@ -122,7 +122,7 @@ func scan(ctx context.Context, in *inventory.File, at io.ReaderAt, size int64, o
 		opt.Progress = nil
 		opt.Workers = 1
 	}
-	opt.Kinds = slices.DeleteFunc(slices.Clone(opt.Kinds), func(k inventory.Kind) bool { return k.Name == sdist })
+	opt.Kinds = slices.DeleteFunc(slices.Clone(opt.Kinds), func(k inventory.Kind) bool { return k.Name == pkgarchive.SDist })
 	opt.Kinds = append(opt.Kinds, inner(opt, depth+1)) // which knows sdists too
 	for s, err := range inventory.WalkFS(ctx, FS{Root: t.Root}, in.Path+"!", opt) {
 		var note *rapsheet.Note

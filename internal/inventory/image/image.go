@@ -121,14 +121,7 @@ type scan struct {
 }
 
 func (s *scan) close() {
-	for _, l := range s.layers {
-		if l.tree != nil {
-			_ = l.tree.Close()
-		}
-		if l.file != nil {
-			_ = l.file.Close()
-		}
-	}
+	s.release(nil)
 	for _, c := range s.closer {
 		_ = c.Close()
 	}
@@ -152,7 +145,7 @@ func (s *scan) run() error {
 		}
 		return errors.New("no image in it")
 	}
-	for _, im := range s.images {
+	for i, im := range s.images {
 		shown := s.target
 		if label := im.label(s.images); label != "" {
 			shown += " (" + label + ")"
@@ -160,8 +153,25 @@ func (s *scan) run() error {
 		if err := s.image(im, shown+"!"); err != nil {
 			return err
 		}
+		s.release(s.images[i+1:])
 	}
 	return nil
+}
+
+// release closes the layers that none of the images to come has.
+func (s *scan) release(later []*image) {
+	keep := map[string]bool{}
+	for _, im := range later {
+		for i, d := range im.layers {
+			keep[layerKey(d, im.diffID(i))] = true
+		}
+	}
+	for key, l := range s.layers {
+		if !keep[key] {
+			s.spent -= l.close()
+			delete(s.layers, key)
+		}
+	}
 }
 
 // find opens the target and collects its images.

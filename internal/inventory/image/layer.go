@@ -34,18 +34,33 @@ type layer struct {
 
 // layer reads a layer, once for all images that have it. diffID is what the configuration says of it, "" if nothing.
 func (s *scan) layer(d descriptor, diffID string) *layer {
-	key := d.Digest + " " + d.path + " " + diffID
+	key := layerKey(d, diffID)
 	l := s.layers[key]
 	if l == nil {
 		l = &layer{}
 		s.layers[key] = l
-		l.err = s.read(l, d, diffID)
-		if l.err != nil && l.tree != nil {
-			_ = l.tree.Close()
-			l.tree = nil
+		if l.err = s.read(l, d, diffID); l.err != nil {
+			s.spent -= l.close()
 		}
 	}
 	return l
+}
+
+// layerKey tells layers apart.
+func layerKey(d descriptor, diffID string) string { return d.Digest + " " + d.path + " " + diffID }
+
+// close gives up the layer's content. It gives the size of the temporary file in bytes.
+func (l *layer) close() (spooled int64) {
+	if l.tree != nil {
+		spooled = l.tree.Spooled()
+		_ = l.tree.Close() // it was only read
+		l.tree = nil
+	}
+	if l.file != nil {
+		_ = l.file.Close()
+		l.file = nil
+	}
+	return spooled
 }
 
 func (s *scan) read(l *layer, d descriptor, diffID string) error {
@@ -71,6 +86,11 @@ func (s *scan) read(l *layer, d descriptor, diffID string) error {
 	if lim.Bytes <= 0 {
 		return errors.New("the layers are larger than the limit of what is decompressed")
 	}
+	defer func() {
+		if l.tree != nil {
+			s.spent += l.tree.Spooled()
+		}
+	}()
 	if at, size, ok := inPlace(blob); ok {
 		if _, err := io.Copy(io.MultiWriter(raw, plain), &contextReader{s, io.NewSectionReader(at, 0, size)}); err != nil {
 			return err
@@ -89,7 +109,6 @@ func (s *scan) read(l *layer, d descriptor, diffID string) error {
 		if err != nil {
 			return err
 		}
-		s.spent += l.tree.Spooled()
 		if _, err := io.Copy(io.Discard, in); err != nil { // what the decoder did not need
 			return err
 		}
@@ -145,17 +164,13 @@ func (c *contextReader) Read(p []byte) (int, error) {
 func (s *scan) image(im *image, shown string) error {
 	var stack []*applied
 	for i, d := range im.layers {
-		diffID := ""
-		if im.diffIDs != nil {
-			diffID = im.diffIDs[i]
-		}
 		if d.MediaType != "" && !strings.Contains(d.MediaType, "tar") {
 			if err := s.note(rapsheet.NoteInfo, shown, 0, "layer %d is no file system: not read", i+1); err != nil {
 				return err
 			}
 			continue
 		}
-		l := s.layer(d, diffID)
+		l := s.layer(d, im.diffID(i))
 		if l.err != nil {
 			name := d.Digest
 			if name == "" {

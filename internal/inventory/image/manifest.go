@@ -68,6 +68,14 @@ type image struct {
 	diffIDs []string
 }
 
+// diffID is that of the layer at i, "" where the configuration does not say.
+func (im *image) diffID(i int) string {
+	if im.diffIDs == nil {
+		return ""
+	}
+	return im.diffIDs[i]
+}
+
 // label tells im from the other images of the target, "" where it is the only one.
 func (im *image) label(all []*image) string {
 	if len(all) == 1 {
