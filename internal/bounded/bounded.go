@@ -130,6 +130,12 @@ func Decompress(r io.Reader, limit int64) (rc io.ReadCloser, compression string,
 	return &closer{Reader(br, limit, "file"), func() {}}, None, nil
 }
 
+// Expand is r through a decoder that [Decompress] does not know, with the same limits on what comes out.
+func Expand(r io.Reader, limit int64, decoder func(io.Reader) io.Reader) io.Reader {
+	in := &counter{r: r}
+	return Reader(&ratioReader{r: decoder(in), in: in}, limit, "decompressed size")
+}
+
 type closer struct {
 	io.Reader
 	close func()

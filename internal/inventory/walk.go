@@ -146,6 +146,12 @@ func Walk(ctx context.Context, root string, opt Options) rapsheet.Sightings {
 // image. Its paths are shown below shown; kinds see them below "/". What fsys lists as symbolic links is not
 // followed. Files that implement [io.ReaderAt] are read in place by [File.Random].
 func WalkFS(ctx context.Context, fsys fs.FS, shown string, opt Options) rapsheet.Sightings {
+	return WalkIn(ctx, fsys, fsys, shown, opt)
+}
+
+// WalkIn is [WalkFS] for a part of a tree: the files of fsys are read, and what stands beside them is looked up in
+// around. A layer of an image is walked so, with the layers below it around.
+func WalkIn(ctx context.Context, fsys, around fs.FS, shown string, opt Options) rapsheet.Sightings {
 	opt = opt.withDefaults()
 	return func(yield func(rapsheet.Sighting, error) bool) {
 		root, err := openDir(fsys, ".")
@@ -154,7 +160,7 @@ func WalkFS(ctx context.Context, fsys fs.FS, shown string, opt Options) rapsheet
 			return
 		}
 		defer root.Close()
-		walk(ctx, within{fsys}, root, shown, "/", opt, yield)
+		walk(ctx, within{fsys, around}, root, shown, "/", opt, yield)
 	}
 }
 

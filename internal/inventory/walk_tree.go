@@ -14,7 +14,7 @@ func (t *top) inside(rel string) bool {
 }
 
 // within is a walk's tree inside any [fs.FS]. Links in it lead nowhere else, and it is all one device.
-type within struct{ fsys fs.FS }
+type within struct{ fsys, around fs.FS }
 
 func (t within) open(_ fs.File, dir, name string, directory bool) (fs.File, error) {
 	if directory {
@@ -26,7 +26,7 @@ func (t within) open(_ fs.File, dir, name string, directory bool) (fs.File, erro
 func (within) inside(string) bool                  { return true }
 func (within) foreign(fs.File, fs.FileInfo) string { return "" }
 
-func (t within) fs(limit int64) fs.FS { return boundedFS{t.fsys, limit} }
+func (t within) fs(limit int64) fs.FS { return boundedFS{t.around, limit} }
 
 func openDir(fsys fs.FS, name string) (fs.ReadDirFile, error) {
 	f, err := fsys.Open(name)

@@ -1,0 +1,161 @@
+// Package archive reads archives: the packages that lie as files in a tree, and tars and zips as trees of their own.
+//
+// Flow: [Kinds] is the table for a walk of package inventory: each wheel, tarball, crate or jar is asked which package it
+// is, through package pkgarchive. [Scan] reads one archive that the user named: the package that it is, if it is one,
+// and then, like a directory, everything inside it. [Open] makes the tree that both this and container images walk.
+//
+// Promise: nothing is extracted to where its name says. A zip and a plain tar are read in place; a compressed tar is
+// decompressed once, into an unnamed temporary file. Names are data: what leads out of the archive is read as if it
+// stood at its root, links are not followed, devices are not made. Sizes, counts, ratios and depths are bounded, and
+// what was left out is counted in a note.
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
+)
+
+// maxSDist is the size up to which a name-version.tar.gz that lies about is looked into, in bytes: PyPI takes no more
+// by default.
+const maxSDist = 100 << 20
+
+// Kinds gives the archives of packages that lie in a tree as files: a vendored jar, an offline mirror, a download.
+// Caches know more about theirs; their kinds come before these.
+func Kinds() []inventory.Kind {
+	kind := func(name string, extensions ...string) inventory.Kind {
+		return inventory.Kind{Name: name, Read: readPackage, Match: func(base, _ string) bool {
+			for _, ext := range extensions {
+				if hasExtension(base, ext) {
+					return true
+				}
+			}
+			return false
+		}}
+	}
+	return []inventory.Kind{
+		kind(pkgarchive.Wheel, ".whl"), kind(pkgarchive.Egg, ".egg"), kind(pkgarchive.NPM, ".tgz"), kind(pkgarchive.NuGet, ".nupkg"),
+		kind(pkgarchive.Crate, ".crate"), kind(pkgarchive.Gem, ".gem"), kind(pkgarchive.Jar, ".jar", ".war", ".ear"), kind(pkgarchive.VSIX, ".vsix"),
+		{Name: pkgarchive.SDist, Match: isSDist, Read: readSDist},
+	}
+}
+
+// hasExtension compares without regard to case, and without allocating.
+func hasExtension(base, ext string) bool {
+	return len(base) > len(ext) && strings.EqualFold(base[len(base)-len(ext):], ext)
+}
+
+// isSDist matches name-1.0.tar.gz.
+func isSDist(base, _ string) bool {
+	stem, ok := strings.CutSuffix(base, ".tar.gz")
+	if !ok {
+		return false
+	}
+	i := strings.LastIndexByte(stem, '-')
+	return i > 0 && i+1 < len(stem) && stem[i+1] >= '0' && stem[i+1] <= '9'
+}
+
+func readSDist(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	if in.Size > maxSDist {
+		return nil // any archive may have such a name
+	}
+	at, size, done, err := in.Random(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	found, err := pkgarchive.Read(ctx, at, size, path.Base(in.Path))
+	if !found.Sure {
+		return ctx.Err()
+	}
+	return send(ctx, in, out, at, size, found, err)
+}
+
+func readPackage(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+	at, size, done, err := in.Random(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	found, err := pkgarchive.Read(ctx, at, size, path.Base(in.Path))
+	if errors.Is(err, pkgarchive.ErrUnknown) {
+		return nil // a chart of Helm, say, which is a .tgz as well
+	}
+	return send(ctx, in, out, at, size, found, err)
+}
+
+// send sends what an archive was found to be; bad is the error of reading it. Nobody knows where a file that lies
+// about came from: its origin stays unknown.
+func send(ctx context.Context, in *inventory.File, out *inventory.Sink, at io.ReaderAt, size int64, found pkgarchive.Found, bad error) error {
+	digests, err := in.Digests(at, size)
+	if err != nil {
+		return err
+	}
+	own := rapsheet.Evidence{Digests: digests}
+	lists := map[string]*inventory.List{}
+	add := func(p pkgarchive.Package, ev rapsheet.Evidence) error {
+		l := lists[p.Ecosystem]
+		if l == nil {
+			l = inventory.NewList(ctx, out, p.Ecosystem)
+			lists[p.Ecosystem] = l
+		}
+		return l.Add(p.Name, p.Version, 0, ev)
+	}
+	err = func() error {
+		for _, p := range found.Packages {
+			ev := own
+			if strings.Contains(p.Member, "!/") {
+				ev = rapsheet.Evidence{}
+			}
+			if err := add(p, ev); err != nil {
+				return err
+			}
+		}
+		if found.Named == nil {
+			return nil
+		}
+		for _, p := range found.Packages {
+			if !out.Note(rapsheet.NoteInfo, 0, "says %q inside and %q in its name: both were looked up", p.Name+"@"+p.Version, found.Named.Name+"@"+found.Named.Version) {
+				return inventory.ErrStopped
+			}
+			break
+		}
+		return add(*found.Named, own)
+	}()
+	for _, p := range append(found.Packages, pkgarchive.Package{}) {
+		if l := lists[p.Ecosystem]; l != nil {
+			delete(lists, p.Ecosystem)
+			if e := l.End(err); err == nil {
+				err = e
+			}
+		}
+	}
+	for _, l := range lists {
+		if e := l.End(err); err == nil { // that of the file name alone
+			err = e
+		}
+	}
+	if errors.Is(err, inventory.ErrStopped) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if found.UnreadCount > 0 {
+		out.Send(rapsheet.Sighting{}, &rapsheet.Note{
+			Kind: rapsheet.NoteUnread, Path: in.Path, Count: found.UnreadCount,
+			Message: fmt.Sprintf("%d members could not be read: %s", found.UnreadCount, strings.Join(found.Unread, "; ")),
+		})
+	}
+	if bad == nil && found.UnreadCount == 0 && len(found.Packages) == 0 && found.Named == nil {
+		out.Note(rapsheet.NoteUnmatchable, 0, "%s archive that does not say which package it is", found.Format)
+	}
+	return bad
+}

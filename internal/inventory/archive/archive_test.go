@@ -1,0 +1,427 @@
+package archive_test
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/archive"
+	"github.com/rapsheet/rapsheet/internal/inventory/installed"
+	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
+)
+
+func kinds() []inventory.Kind {
+	return slices.Concat(installed.Kinds(), lockfile.Kinds(), archive.Kinds())
+}
+
+// entry is a member of an archive; typ is that of tar, 0 for a file.
+type entry struct {
+	name, content string
+	typ           byte
+}
+
+func tarOf(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, e := range entries {
+		h := &tar.Header{Name: e.name, Mode: 0o644, Typeflag: e.typ}
+		switch e.typ {
+		case 0, tar.TypeReg:
+			h.Size = int64(len(e.content))
+		default:
+			h.Linkname = e.content
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Size > 0 {
+			io.WriteString(w, e.content)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func zipOf(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := zip.NewWriter(&buf)
+	for i, e := range entries {
+		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		if i%2 == 1 {
+			h.Method = zip.Store
+		}
+		if e.typ == tar.TypeSymlink {
+			h.SetMode(fs.ModeSymlink | 0o777)
+		}
+		m, err := w.CreateHeader(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(m, e.content)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func gz(b []byte) []byte {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	w.Write(b)
+	w.Close()
+	return buf.Bytes()
+}
+
+func zst(t testing.TB, b []byte) []byte {
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	return w.EncodeAll(b, nil)
+}
+
+// bzip2Tar is a tar with one package-lock.json, by Python's tarfile and bz2: Go cannot write it.
+const bzip2Tar = "QlpoOTFBWSZTWemcnpIAAJHfgsyAUAfvEAAAgQDvv98KAgAICCAAlIaTVPUe1Jk0DTxNQA09qTygSSpibUxMQwgYTINML49WYEGb4gRy+c3DRO3oEMFEr25cZD73zH2c/scPaOaCgLjBCRkIaIWE7gcnmiAM2BklG0Z54BhZLlT01qOE4iMwFpPBdxHcPFLbBXVfEBRW9H1T95Gg9akg2F3JFOFCQ6Zyekg="
+
+func unbase64(t *testing.T, s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const npmLock = `{"lockfileVersion": 3, "packages": {"": {"name": "app"}, "node_modules/a": {"version": "1.0.0", "resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz"}}}`
+
+// scan writes data to a file called name and gives what is found in it; see [clienttest.Lines].
+func scan(t *testing.T, name string, data []byte) []string {
+	t.Helper()
+	root := clienttest.Tree(t, map[string]string{name: string(data)})
+	at := filepath.Join(root, name)
+	if !archive.IsFile(at) {
+		t.Errorf("%s is no archive", name)
+	}
+	return clienttest.Lines(t, root, archive.Scan(t.Context(), at, inventory.Options{Kinds: kinds(), Workers: 2}))
+}
+
+func TestScan(t *testing.T) {
+	tree := []entry{
+		{name: "app/package.json", content: `{"name": "app", "version": "9.9.9"}`},
+		{name: "app/package-lock.json", content: npmLock},
+		{name: "app/node_modules/.package-lock.json", content: `{"packages": {"node_modules/b": {"resolved": "https://registry.npmjs.org/b/-/b-2.0.0.tgz"}}}`},
+		{name: "app/node_modules/b/package.json", content: `{"name": "b", "version": "2.0.0"}`},
+		{name: "app/vendor/c-3.0-py3-none-any.whl", content: string(clienttest.Wheel(t, "c", "3.0"))},
+	}
+	inside := func(name string) []string {
+		return []string{
+			name + "!/app/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			name + "!/app/node_modules/b/package.json b@2.0.0 registry registry.npmjs.org",
+			name + "!/app/vendor/c-3.0-py3-none-any.whl c@3.0",
+		}
+	}
+	bundled := gz(tarOf(t, entry{name: "package/package.json", content: `{"name": "outer", "version": "1.0.0", "bundledDependencies": ["inner"]}`},
+		entry{name: "package/node_modules/inner/package.json", content: `{"name": "inner", "version": "6.6.6"}`}))
+	pom := entry{name: "META-INF/maven/g/a/pom.properties", content: "groupId=g\nartifactId=a\nversion=1\n"}
+	nested := tarOf(t, entry{name: "one.zip", content: string(zipOf(t, entry{name: "two-1.0.tar.gz", content: string(gz(tarOf(t,
+		entry{name: "package-lock.json", content: npmLock}, entry{name: "three.tar", content: string(tarOf(t, entry{name: "x", content: "y"}))})))}))})
+	tests := []struct {
+		name string
+		file string
+		data []byte
+		want []string
+	}{
+		{"a tar", "app.tar", tarOf(t, tree...), inside("app.tar")},
+		{"gzip", "app.tar.gz", gz(tarOf(t, tree...)), inside("app.tar.gz")},
+		{"zstd", "app.tar.zst", zst(t, tarOf(t, tree...)), inside("app.tar.zst")},
+		{"bzip2", "app.tar.bz2", unbase64(t, bzip2Tar), []string{"app.tar.bz2!/package-lock.json a@1.0.0 registry"}},
+		{"a zip", "app.zip", zipOf(t, tree...), inside("app.zip")},
+		{"any name", "blob", gz(tarOf(t, tree...)), inside("blob")},
+		{"npm's tarball and what is bundled in it", "outer-1.0.0.tgz", bundled, []string{
+			"outer-1.0.0.tgz outer@1.0.0",
+			"outer-1.0.0.tgz!/package/node_modules/inner/package.json inner@6.6.6",
+		}},
+		{"a wheel that is another than its name says", "b-2.0-py3-none-any.whl", clienttest.Wheel(t, "a", "1.0"), []string{
+			"b-2.0-py3-none-any.whl a@1.0",
+			`info b-2.0-py3-none-any.whl: says "a@1.0" inside and "b@2.0" in its name: both were looked up`,
+			"b-2.0-py3-none-any.whl b@2.0",
+		}},
+		{"a jar and the jars in it", "app.jar", zipOf(t, pom, entry{name: "BOOT-INF/lib/b.jar", content: string(zipOf(t, entry{name: "META-INF/maven/g/b/pom.properties", content: "version=2"}))}), []string{
+			"app.jar g:a@1",
+			"app.jar!/BOOT-INF/lib/b.jar g:b@2",
+		}},
+		{"B46 archives inside archives, to a depth", "n.tar", nested, []string{
+			"n.tar!/one.zip!/two-1.0.tar.gz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"unread n.tar!/one.zip!/two-1.0.tar.gz!/three.tar: more than 2 archives inside one another: not opened",
+		}},
+		{"B35 B36 B37 names that lead out are read where they stand", "x.zip", zipOf(t,
+			entry{name: "../../package-lock.json", content: npmLock}, entry{name: "/abs/package-lock.json", content: npmLock}, entry{name: `win\package-lock.json`, content: npmLock}), []string{
+			"info x.zip: entries with absolute names, or names that lead out of the archive: read as if they stood in it",
+			"x.zip!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.zip!/abs/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.zip!/win/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B38 names that are none", "x.tar", tarOf(t, entry{name: strings.Repeat("n", 300) + "/package-lock.json", content: npmLock}, entry{name: "new\nline/package-lock.json", content: npmLock}), []string{
+			"unread x.tar: entries with names that no file system takes: not read",
+			"x.tar!/new line/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B39 B40 links and devices", "x.tar", tarOf(t,
+			entry{name: "package-lock.json", content: "/etc/passwd", typ: tar.TypeSymlink}, entry{name: "out", content: "../../etc", typ: tar.TypeSymlink},
+			entry{name: "null", typ: tar.TypeChar}, entry{name: "fifo", typ: tar.TypeFifo}, entry{name: "gone", content: "not/there", typ: tar.TypeLink},
+			entry{name: "a/package-lock.json", content: npmLock}, entry{name: "b/package-lock.json", content: "a/package-lock.json", typ: tar.TypeLink}), []string{
+			"info x.tar: hard links to what is not in the archive: not followed",
+			"x.tar!/a/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.tar!/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"info x.tar!: symbolic links not followed",
+			"info x.tar!: special files (pipes, sockets, devices) not opened",
+		}},
+		{"B41 a name twice: the last", "x.tar", tarOf(t, entry{name: "package-lock.json", content: "{"}, entry{name: "./package-lock.json", content: npmLock}), []string{
+			"info x.tar: entries that stand in the archive more than once: the last one was read",
+			"x.tar!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"a file where a directory is", "x.tar", tarOf(t, entry{name: "a/package-lock.json", content: npmLock}, entry{name: "a", content: "x"}, entry{name: "a/b/package-lock.json", content: npmLock}), []string{
+			"info x.tar: entries that stand in the archive more than once: the last one was read",
+			"x.tar!/a/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B44 a bomb inside", "x.zip", zipOf(t, entry{name: "package-lock.json", content: strings.Repeat(" ", 8<<20)}, entry{name: "b/package-lock.json", content: npmLock}), []string{
+			"unread x.zip!/package-lock.json: open: decompresses to more than 200 times its size",
+			"x.zip!/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B44 a bomb outside", "x.tar.gz", gz(tarOf(t, entry{name: "package-lock.json", content: npmLock}, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)})), []string{
+			"unread x.tar.gz: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
+			"x.tar.gz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B45 a bomb of zstd", "x.tar.zst", zst(t, tarOf(t, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)})), []string{
+			"unread x.tar.zst: tar: after 0 entries: decompresses to more than 200 times its size: the rest was not read",
+		}},
+		{"B48 cut off", "x.tar", tarOf(t, entry{name: "package-lock.json", content: npmLock}, entry{name: "y", content: strings.Repeat("y", 5000)})[:4000], []string{
+			"unread x.tar: tar: after 2 entries: cut off: the rest was not read",
+			"x.tar!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"B50 a sparse file of a terabyte", "x.tar", append(sparse("package-lock.json", 1<<40), tarOf(t, entry{name: "z/package-lock.json", content: npmLock})...), []string{
+			"unread x.tar!/package-lock.json: open: sparse file: file is larger than the limit of 268435456 bytes",
+			"x.tar!/z/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"a package that is none", "x-1.0.0.tgz", []byte("<html>"), []string{
+			"x-1.0.0.tgz x@1.0.0",
+			"unread x-1.0.0.tgz: is neither a zip nor a tar",
+		}},
+		{"an empty tar", "x.tar", tarOf(t), nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := scan(t, tt.file, tt.data)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
+			}
+		})
+	}
+}
+
+// sparse is the header of an old GNU sparse file of that size with no data in it (tar.h of GNU tar, oldgnu_header).
+func sparse(name string, size int64) []byte {
+	h := make([]byte, 512)
+	copy(h, name)
+	copy(h[100:], "0000644\x00")
+	copy(h[108:], "0000000\x00")
+	copy(h[116:], "0000000\x00")
+	copy(h[124:], "00000000000\x00")
+	copy(h[136:], "00000000000\x00")
+	h[156] = 'S'
+	copy(h[257:], "ustar  \x00")
+	base256 := func(at int, v int64) {
+		h[at] = 0x80
+		binary.BigEndian.PutUint64(h[at+4:], uint64(v))
+	}
+	base256(386, size) // the first of four parts: at the end, of no length
+	copy(h[398:], "00000000000\x00")
+	base256(483, size)
+	copy(h[148:], "        ")
+	sum := 0
+	for _, b := range h {
+		sum += int(b)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return h
+}
+
+// The same file in a directory, with and without digests.
+func TestKinds(t *testing.T) {
+	files := map[string]string{
+		"mirror/left-pad-1.3.0.tgz":           string(clienttest.Tarball(t, `{"name": "left-pad", "version": "1.3.0"}`)),
+		"mirror/nginx-1.0.0.tgz":              string(gz(tarOf(t, entry{name: "nginx/Chart.yaml", content: "x"}))),
+		"wheels/A-1.0-py3-none-any.WHL":       string(clienttest.Wheel(t, "A", "1.0")),
+		"sdist/p-1.0.tar.gz":                  string(gz(tarOf(t, entry{name: "p-1.0/PKG-INFO", content: "Name: p\nVersion: 1.0\n"}))),
+		"backup-2024.tar.gz":                  string(gz(tarOf(t, entry{name: "repo/package.json", content: `{"name": "repo", "version": "1.0.0"}`}))),
+		"broken-2024.tar.gz":                  "\x1f\x8b",
+		"lib/x.jar":                           string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
+		"a.1.0.0.nupkg":                       "PK",
+		"node_modules/published/with/b-1.tgz": "x",
+	}
+	root := clienttest.Tree(t, files)
+	walk := func(hash bool) []string {
+		return clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: kinds(), Hash: hash}))
+	}
+	want := []string{
+		"a.1.0.0.nupkg a@1.0.0",
+		"unread a.1.0.0.nupkg: zip: not a valid zip file",
+		"unmatchable lib/x.jar: jar archive that does not say which package it is",
+		"mirror/left-pad-1.3.0.tgz left-pad@1.3.0",
+		"sdist/p-1.0.tar.gz p@1.0",
+		"wheels/A-1.0-py3-none-any.WHL A@1.0",
+	}
+	if got := walk(false); !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	for _, line := range walk(true) {
+		if strings.Contains(line, "left-pad") && strings.Count(line, ":") != 4 {
+			t.Errorf("without digests: %s", line)
+		}
+	}
+}
+
+// What a tree gives is what [fs.FS] promises.
+func TestFS(t *testing.T) {
+	entries := []entry{{name: "a/b/c.txt", content: "hello"}, {name: "a/d.txt", content: strings.Repeat("x", 2000)}, {name: "empty", typ: tar.TypeDir}, {name: "zero"}}
+	for name, data := range map[string][]byte{"tar": tarOf(t, entries...), "tar.gz": gz(tarOf(t, entries...)), "zip": zipOf(t, entries[0], entries[1], entry{name: "empty/"}, entries[3])} {
+		t.Run(name, func(t *testing.T) {
+			tree, err := archive.Open(t.Context(), bytes.NewReader(data), int64(len(data)), archive.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tree.Close()
+			if err := fstest.TestFS(archive.FS{Root: tree.Root}, "a/b/c.txt", "a/d.txt", "empty", "zero"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	var many []entry
+	for i := range 100 {
+		many = append(many, entry{name: fmt.Sprintf("d%d/f", i), content: "0123456789"})
+	}
+	for _, tt := range []struct {
+		name string
+		data []byte
+		lim  archive.Limits
+		want string
+	}{
+		{"B47 entries", tarOf(t, many...), archive.Limits{Entries: 50}, "more than 50 entries: the rest was not read"},
+		{"B47 entries of a zip", zipOf(t, many...), archive.Limits{Entries: 50}, "more than 50 entries: the rest was not read"},
+		{"bytes", gz(tarOf(t, many...)), archive.Limits{Bytes: 10_000}, "tar: after 10 entries: decompressed size is larger than the limit of 10000 bytes: the rest was not read"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tree, err := archive.Open(t.Context(), bytes.NewReader(tt.data), int64(len(tt.data)), tt.lim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tree.Close()
+			notes := tree.Notes("x")
+			if len(notes) != 1 || notes[0].Kind != rapsheet.NoteUnread || notes[0].Message != tt.want {
+				t.Errorf("got %v, want %s", notes, tt.want)
+			}
+			if tree.Root.Find("d1/f") == nil {
+				t.Error("what stands before the limit is missing")
+			}
+		})
+	}
+}
+
+// B42: a zip whose entries share their bytes is refused as a whole.
+func TestOverlap(t *testing.T) {
+	one := zipOf(t, entry{name: "00", content: "x"})
+	dir, end := bytes.Index(one, []byte("PK\x01\x02")), bytes.Index(one, []byte("PK\x05\x06"))
+	data := bytes.Clone(one[:dir])
+	for i := range 50 {
+		data = append(data, bytes.Replace(one[dir:end], []byte("00"), fmt.Appendf(nil, "%02d", i), 1)...)
+	}
+	tail := bytes.Clone(one[end:])
+	binary.LittleEndian.PutUint16(tail[8:], 50)
+	binary.LittleEndian.PutUint16(tail[10:], 50)
+	binary.LittleEndian.PutUint32(tail[12:], uint32(50*(end-dir)))
+	got := scan(t, "x.zip", append(data, tail...))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "unread x.zip: zip: entries overlap") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	at := filepath.Join(t.TempDir(), "x.tar")
+	if err := os.WriteFile(at, tarOf(t, entry{name: "package-lock.json", content: npmLock}, entry{name: "z/package-lock.json", content: npmLock}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for range archive.Scan(ctx, at, inventory.Options{Kinds: kinds()}) {
+		n++
+		break
+	}
+	if n != 1 {
+		t.Errorf("%d sightings before the consumer had enough", n)
+	}
+	cancel()
+	var last error
+	for _, err := range archive.Scan(ctx, at, inventory.Options{Kinds: kinds()}) {
+		last = err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("got %v", last)
+	}
+}
+
+// Whatever the archive is, its tree is within the limits and can be walked.
+func FuzzOpen(f *testing.F) {
+	for _, s := range [][]byte{
+		tarOf(f, entry{name: "../a/package-lock.json", content: npmLock}, entry{name: "l", content: "a", typ: tar.TypeLink}),
+		gz(tarOf(f, entry{name: "x", content: "y"})), zipOf(f, entry{name: "a"}, entry{name: "b", content: "c"}), sparse("s", 1<<40), zst(f, tarOf(f)),
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tree, err := archive.Open(t.Context(), bytes.NewReader(data), int64(len(data)), archive.Limits{Entries: 100, Bytes: 1 << 20})
+		if err != nil {
+			return
+		}
+		defer tree.Close()
+		n := 0
+		err = fs.WalkDir(archive.FS{Root: tree.Root}, ".", func(name string, d fs.DirEntry, err error) error {
+			if n++; err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			if f, err := (archive.FS{Root: tree.Root}).Open(name); err == nil {
+				io.Copy(io.Discard, io.LimitReader(f, 1<<20))
+				f.Close()
+			}
+			return nil
+		})
+		if err != nil || n > 102 {
+			t.Errorf("%d entries, %v", n, err)
+		}
+	})
+}

@@ -1,0 +1,361 @@
+package archive
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"compress/bzip2"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/rapsheet/rapsheet/internal/bounded"
+)
+
+// ErrUnknown says that a file is neither a zip nor a tar that can be read.
+var ErrUnknown = errors.New("neither a zip nor a tar, plain or compressed with gzip, bzip2 or zstd")
+
+// errXZ says so of what is known and not read: the decoders there are trust the archive's word for the size of their window.
+var errXZ = errors.New("compressed with xz, which is not read: unpack it first")
+
+// Beginnings of files.
+var (
+	magicZip      = []byte("PK\x03\x04")
+	magicEmptyZip = []byte("PK\x05\x06")
+	magicGzip     = []byte{0x1f, 0x8b}
+	magicBzip2    = []byte("BZh")
+	magicZstd     = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	magicXZ       = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
+)
+
+const headSize = 64 << 10
+
+// Open reads the directory of the archive at, whose size is in bytes. at must stay readable until the tree is closed.
+// An archive that is damaged in the middle gives the tree of what stands before that, and a note; the error is for
+// one of which nothing could be read.
+func Open(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, error) {
+	lim = lim.withDefaults()
+	head := make([]byte, min(size, headSize))
+	if n, err := at.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, err
+	} else {
+		head = head[:n]
+	}
+	switch {
+	case bytes.HasPrefix(head, magicZip), bytes.HasPrefix(head, magicEmptyZip):
+		return openZipTree(ctx, at, size, lim)
+	case isTar(head):
+		return openTar(ctx, io.NewSectionReader(at, 0, size), at, lim)
+	case bytes.HasPrefix(head, magicXZ):
+		return nil, errXZ
+	case isTar(plainHead(head)):
+		plain, err := Decompress(io.NewSectionReader(at, 0, size), lim.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		defer plain.Close()
+		return ReadTar(ctx, plain, lim)
+	}
+	// Executables may have a zip behind them: self-extracting archives, jars.
+	if t, err := openZipTree(ctx, at, size, lim); err == nil {
+		return t, nil
+	}
+	return nil, ErrUnknown
+}
+
+// Is reports whether head, the first 64 KiB of a file or all of it, begins a zip or a tar, compressed or not.
+func Is(head []byte) bool {
+	return bytes.HasPrefix(head, magicZip) || bytes.HasPrefix(head, magicEmptyZip) || isTar(head) || isTar(plainHead(head))
+}
+
+// isTar recognises a tar by the checksum of its first header (POSIX.1-1988, ustar and what was before it), and an
+// empty one by its end marker.
+func isTar(head []byte) bool {
+	if len(head) < 512 {
+		return false
+	}
+	_, err := tar.NewReader(bytes.NewReader(head)).Next()
+	if err == io.EOF {
+		return len(head) >= 1024 && bytes.Count(head[:1024], []byte{0}) == 1024
+	}
+	return err == nil || string(head[257:262]) == "ustar"
+}
+
+// plainHead decompresses what it can of the beginning of a file.
+func plainHead(head []byte) []byte {
+	if !bytes.HasPrefix(head, magicGzip) && !bytes.HasPrefix(head, magicBzip2) && !bytes.HasPrefix(head, magicZstd) {
+		return nil
+	}
+	r, err := Decompress(bytes.NewReader(head), headSize)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	b := make([]byte, 2048)
+	n, _ := io.ReadFull(r, b) // the head is cut off, so that this may end in an error
+	return b[:n]
+}
+
+// Decompress takes off one layer of gzip, zstd or bzip2, recognised by content, within the limits of package bounded.
+func Decompress(r io.Reader, limit int64) (io.ReadCloser, error) {
+	var magic [3]byte
+	n, err := io.ReadFull(r, magic[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	r = io.MultiReader(bytes.NewReader(magic[:n]), r)
+	if bytes.Equal(magic[:n], magicBzip2) {
+		return io.NopCloser(bounded.Expand(r, limit, bzip2.NewReader)), nil
+	}
+	plain, _, err := bounded.Decompress(r, limit)
+	return plain, err
+}
+
+// ReadTar reads a tar from beginning to end, and keeps its files in a temporary file.
+func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
+	t, err := openTar(ctx, r, nil, lim.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	// The checksum of a compressed stream stands at its end.
+	if _, err := io.Copy(io.Discard, &contextReader{ctx, r}); err != nil && len(t.notes) == 0 {
+		t.notes = newBuilder(lim).tree(nil, fmt.Errorf("behind the end of the tar: %w", err)).notes
+	}
+	if err := ctx.Err(); err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// openTar reads the headers of a tar. Files are read in place if at is not nil, in which case r is an [io.Seeker] over
+// it, and are copied otherwise.
+func openTar(ctx context.Context, r io.Reader, at io.ReaderAt, lim Limits) (*Tree, error) {
+	b := newBuilder(lim)
+	var s *spool
+	fail := func(err error) (*Tree, error) {
+		if s != nil {
+			_ = s.close()
+		}
+		return nil, err
+	}
+	in := tar.NewReader(r)
+	for n := 0; ; n++ {
+		if n%256 == 0 && ctx.Err() != nil {
+			return fail(ctx.Err())
+		}
+		h, err := in.Next()
+		if err == io.EOF {
+			return b.tree(s, nil), nil
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			if ctx.Err() != nil {
+				return fail(ctx.Err())
+			}
+			return b.tree(s, fmt.Errorf("tar: after %d entries: %w: %w", n, cutOff(err), errFull)), nil
+		}
+		node, keep := b.node(h)
+		if node == nil {
+			continue
+		}
+		if keep {
+			sparse := isSparse(h)
+			switch {
+			case h.Size == 0:
+			case sparse && h.Size > lim.File:
+				node.err = fmt.Errorf("sparse file: %w", &bounded.LimitError{What: "file", Limit: lim.File})
+			case at != nil && !sparse:
+				node.at = at
+				if node.off, err = r.(io.Seeker).Seek(0, io.SeekCurrent); err != nil {
+					return fail(err)
+				}
+			default:
+				if s == nil {
+					if s, err = newSpool(lim.Bytes); err != nil {
+						return nil, err
+					}
+				}
+				node.at = s.f
+				if node.off, err = s.copy(&contextReader{ctx, in}, h.Size); err != nil {
+					if ctx.Err() != nil {
+						return fail(ctx.Err())
+					}
+					return b.tree(s, fmt.Errorf("tar: after %d entries: %w: %w", n, cutOff(err), errFull)), nil
+				}
+			}
+		}
+		if err := b.add(h.Name, node); err != nil {
+			return b.tree(s, err), nil
+		}
+	}
+}
+
+func cutOff(err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("cut off")
+	}
+	return err
+}
+
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// node makes the node of an entry, nil for one that is none; keep says that it has content.
+func (b *builder) node(h *tar.Header) (n *Node, keep bool) {
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
+		return &Node{size: h.Size}, true
+	case tar.TypeDir:
+		return NewDir(""), false
+	case tar.TypeSymlink:
+		return &Node{mode: fs.ModeSymlink}, false
+	case tar.TypeLink:
+		target := path.Clean("/" + h.Linkname)[1:]
+		if to := b.root.Find(target); to != nil && to.mode.IsRegular() && to.target == "" {
+			c := *to
+			return &c, false
+		}
+		b.links++
+		if len(target) > maxDepth*4 {
+			target = ""
+		}
+		return &Node{mode: fs.ModeIrregular, target: strings.Clone(target)}, false
+	case tar.TypeChar, tar.TypeBlock:
+		return &Node{mode: fs.ModeDevice}, false
+	case tar.TypeFifo:
+		return &Node{mode: fs.ModeNamedPipe}, false
+	case tar.TypeXGlobalHeader:
+		return nil, false
+	}
+	b.unknown++
+	return nil, false
+}
+
+// maxZipDirectory bounds a zip's directory, in bytes: some hundred bytes for each entry.
+const maxZipDirectory = 64 << 20
+
+func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, error) {
+	dir := &directoryReader{r: at, left: maxZipDirectory}
+	z, err := zip.NewReader(dir, size)
+	if err != nil {
+		if dir.left < 0 {
+			err = &bounded.LimitError{What: "the zip's directory", Limit: maxZipDirectory}
+		}
+		return nil, err
+	}
+	dir.free = true
+	starts, err := offsets(ctx, z.File)
+	if err != nil {
+		return nil, err
+	}
+	b := newBuilder(lim)
+	for i, f := range z.File {
+		name := f.Name
+		if !strings.Contains(name, "/") {
+			name = strings.ReplaceAll(name, `\`, "/") // what .NET wrote for long
+		}
+		n := &Node{mode: f.Mode().Type(), size: int64(f.UncompressedSize64), zip: f}
+		switch {
+		case strings.HasSuffix(name, "/"), n.mode.IsDir():
+			n = NewDir("")
+		case f.Flags&1 != 0:
+			n.err = errors.New("zip: encrypted")
+		case n.size < 0, starts[i] < 0:
+			n.err = errors.New("zip: the directory and the entry disagree")
+		case f.UncompressedSize64 > 1<<20 && f.UncompressedSize64/200 > f.CompressedSize64:
+			n.err = bounded.ErrRatio
+		case f.Method == zip.Store && f.CompressedSize64 == f.UncompressedSize64:
+			n.zip, n.at, n.off = nil, at, starts[i]
+		}
+		if err := b.add(name, n); err != nil {
+			return b.tree(nil, err), nil
+		}
+	}
+	return b.tree(nil, nil), nil
+}
+
+// directoryReader bounds what is read of a zip's directory, until it is freed.
+type directoryReader struct {
+	r    io.ReaderAt
+	left int64
+	free bool
+}
+
+func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
+	if !d.free {
+		if d.left -= int64(len(p)); d.left < 0 {
+			return 0, errors.New("too large")
+		}
+	}
+	return d.r.ReadAt(p, off)
+}
+
+// offsets gives where the content of each entry begins, -1 where its header cannot be read. A zip whose entries share
+// bytes is refused: 62 KB of it can be 10 GB.
+func offsets(ctx context.Context, files []*zip.File) ([]int64, error) {
+	type span struct{ start, end int64 }
+	spans := make([]span, 0, len(files))
+	starts := make([]int64, len(files))
+	for i, f := range files {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		start, err := f.DataOffset()
+		if starts[i] = start; err != nil {
+			starts[i] = -1
+			continue
+		}
+		spans = append(spans, span{start, start + int64(f.CompressedSize64)})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end)) })
+	for i := 1; i < len(spans); i++ {
+		if spans[i].start < spans[i-1].end || spans[i].end < spans[i].start {
+			return nil, fmt.Errorf("zip: entries overlap at byte %d", spans[i].start)
+		}
+	}
+	return starts, nil
+}
+
+// FirstName gives the name of a tar's first entry, "" for what is no tar; plain says that it is not compressed.
+func FirstName(at io.ReaderAt) (name string, plain bool) {
+	head := make([]byte, headSize)
+	n, _ := at.ReadAt(head, 0)
+	head = head[:n]
+	if plain = isTar(head); !plain {
+		if head = plainHead(head); !isTar(head) {
+			return "", false
+		}
+	}
+	h, err := tar.NewReader(bytes.NewReader(head)).Next()
+	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+		return "", plain
+	}
+	return h.Name, plain
+}

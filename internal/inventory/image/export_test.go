@@ -1,0 +1,7 @@
+package image
+
+// ParseReference gives a reference as shown.
+func ParseReference(s string) (string, error) {
+	r, err := parseReference(s)
+	return r.String(), err
+}

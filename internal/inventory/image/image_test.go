@@ -1,0 +1,444 @@
+package image_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/archive"
+	"github.com/rapsheet/rapsheet/internal/inventory/image"
+	"github.com/rapsheet/rapsheet/internal/inventory/installed"
+	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
+)
+
+// entry is a member of a layer; typ is that of tar, 0 for a file.
+type entry struct {
+	name, content string
+	typ           byte
+}
+
+func tarOf(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, e := range entries {
+		h := &tar.Header{Name: e.name, Mode: 0o644, Typeflag: e.typ, Linkname: e.content, Format: tar.FormatPAX}
+		if e.typ == 0 {
+			h.Linkname, h.Size = "", int64(len(e.content))
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Size > 0 {
+			io.WriteString(w, e.content)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func gz(b []byte) []byte {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	w.Write(b)
+	w.Close()
+	return buf.Bytes()
+}
+
+func zst(b []byte) []byte {
+	w, _ := zstd.NewWriter(nil)
+	defer w.Close()
+	return w.EncodeAll(b, nil)
+}
+
+func digest(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
+
+// layout is an OCI layout under construction, file → content.
+type layout map[string]string
+
+func (l layout) blob(b []byte) map[string]any {
+	d := digest(b)
+	l["blobs/sha256/"+d[7:]] = string(b)
+	return map[string]any{"digest": d, "size": len(b)}
+}
+
+func document(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// image adds an image of layers, compressed by pack, and gives the descriptor of its manifest.
+func (l layout) image(arch string, pack func([]byte) []byte, layers ...[]byte) map[string]any {
+	var ds []any
+	ids := []string{}
+	for _, b := range layers {
+		d := l.blob(pack(b))
+		d["mediaType"] = "application/vnd.oci.image.layer.v1.tar"
+		ds, ids = append(ds, d), append(ids, digest(b))
+	}
+	config := l.blob(document(map[string]any{"os": "linux", "architecture": arch, "rootfs": map[string]any{"type": "layers", "diff_ids": ids}}))
+	config["mediaType"] = "application/vnd.oci.image.config.v1+json"
+	m := l.blob(document(map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": ds}))
+	m["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
+	return m
+}
+
+// index completes the layout.
+func (l layout) index(manifests ...map[string]any) layout {
+	l["oci-layout"] = `{"imageLayoutVersion": "1.0.0"}`
+	l["index.json"] = string(document(map[string]any{"schemaVersion": 2, "manifests": manifests}))
+	return l
+}
+
+// tar is the layout as an OCI archive.
+func (l layout) tar(t testing.TB) []byte {
+	var all []entry
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		all = append(all, entry{name: name, content: l[name]})
+	}
+	return tarOf(t, all...)
+}
+
+// dockerArchive is an image as `docker save` wrote it before version 25.
+func dockerArchive(t testing.TB, layers ...[]byte) []byte {
+	all, names, ids := []entry(nil), []string{}, []string{}
+	for i, b := range layers {
+		name := fmt.Sprintf("%064x/layer.tar", i)
+		names, ids = append(names, name), append(ids, digest(b))
+		all = append(all, entry{name: name, content: string(b)})
+	}
+	config := document(map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"diff_ids": ids}})
+	name := digest(config)[7:] + ".json"
+	all = append(all, entry{name: name, content: string(config)},
+		entry{name: "manifest.json", content: string(document([]any{map[string]any{"Config": name, "RepoTags": []string{"app:1"}, "Layers": names}}))})
+	return tarOf(t, all...)
+}
+
+func options() image.Options {
+	return image.Options{Options: inventory.Options{Kinds: slices.Concat(installed.Kinds(), lockfile.Kinds(), archive.Kinds()), Workers: 2}}
+}
+
+// lines gives what is found as "path name@version origin host layer [gone layer]", layers by their place among layers,
+// from 1, and notes as "kind path: message (count)"; target is written as T.
+func lines(t *testing.T, target string, opt image.Options, layers ...[]byte) []string {
+	t.Helper()
+	if !image.Is(target) {
+		t.Errorf("%s is no image", target)
+	}
+	place := func(id string) string {
+		for i, b := range layers {
+			if digest(b) == id {
+				return fmt.Sprint(i + 1)
+			}
+		}
+		return id
+	}
+	var all []string
+	for s, err := range image.Scan(t.Context(), target, opt) {
+		var n *rapsheet.Note
+		var line string
+		switch {
+		case errors.As(err, &n):
+			line = fmt.Sprintf("%s %s: %s (%d)", n.Kind, n.Path, n.Message, n.Count)
+		case err != nil:
+			t.Fatal(err)
+		default:
+			line = fmt.Sprintf("%s %s@%s %s %s layer %s", s.Location.Path, s.Package.Name, s.Package.Version, s.Evidence.Origin, s.Evidence.Host, place(s.Location.Layer))
+			if s.Location.Gone != "" {
+				line += " gone " + place(s.Location.Gone)
+			}
+			line = strings.Join(strings.Fields(line), " ")
+		}
+		all = append(all, strings.ReplaceAll(line, filepath.ToSlash(target), "T"))
+	}
+	return all
+}
+
+func check(t *testing.T, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func write(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	return filepath.Join(clienttest.Tree(t, map[string]string{name: string(data)}), name)
+}
+
+func pkg(name, version string) string {
+	return fmt.Sprintf(`{"name": %q, "version": %q}`, name, version)
+}
+
+// Four layers in which packages come, stay, are copied, replaced and deleted.
+func story(t testing.TB) [][]byte {
+	const m = "usr/lib/node_modules/"
+	dir := func(name string) entry { return entry{name: name, typ: tar.TypeDir} }
+	return [][]byte{
+		tarOf(t, dir("usr/"), dir("usr/lib/"), dir(m),
+			entry{name: m + ".package-lock.json", content: `{"packages": {"node_modules/late": {"resolved": "https://registry.npmjs.org/late/-/late-1.0.0.tgz"}}}`},
+			entry{name: m + "stays/package.json", content: pkg("stays", "1.0.0")},
+			entry{name: m + "copied/package.json", content: pkg("copied", "1.0.0")},
+			entry{name: m + "updated/package.json", content: pkg("updated", "1.0.0")},
+			entry{name: m + "deleted/package.json", content: pkg("deleted", "1.0.0")},
+			entry{name: "app/node_modules/x/package.json", content: pkg("x", "1.0.0")},
+			entry{name: "app/node_modules/y/package.json", content: pkg("y", "1.0.0")},
+			entry{name: "opt/node_modules/z/package.json", content: pkg("z", "1.0.0")},
+			entry{name: "sbin", content: "usr/sbin", typ: tar.TypeSymlink},
+		),
+		tarOf(t, entry{name: m + ".wh.deleted"},
+			entry{name: m + "updated/package.json", content: pkg("updated", "2.0.0")},
+			entry{name: m + "copied/package.json", content: pkg("copied", "1.0.0")},
+			entry{name: m + "late/package.json", content: pkg("late", "1.0.0")},
+		),
+		tarOf(t, entry{name: "app/node_modules/.wh..wh..opq"}, entry{name: "app/node_modules/y/package.json", content: pkg("y", "1.0.0")},
+			entry{name: "opt", content: "a file where a directory was"},
+			entry{name: "srv/node_modules/stays/package.json", content: m + "stays/package.json", typ: tar.TypeLink},
+		),
+		tarOf(t, entry{name: "usr/lib/.wh.node_modules"}, entry{name: "bin", content: "usr/bin", typ: tar.TypeSymlink}),
+	}
+}
+
+var told = []string{
+	"T!/app/node_modules/x/package.json x@1.0.0 layer 1 gone 3",
+	"T!/app/node_modules/y/package.json y@1.0.0 layer 1",
+	"T!/opt/node_modules/z/package.json z@1.0.0 layer 1 gone 3",
+	"T!/usr/lib/node_modules/copied/package.json copied@1.0.0 layer 1 gone 4",
+	"T!/usr/lib/node_modules/deleted/package.json deleted@1.0.0 layer 1 gone 2",
+	"T!/usr/lib/node_modules/stays/package.json stays@1.0.0 layer 1 gone 4",
+	"T!/usr/lib/node_modules/updated/package.json updated@1.0.0 layer 1 gone 2",
+	// What npm wrote into the first layer says where this came from.
+	"T!/usr/lib/node_modules/late/package.json late@1.0.0 registry registry.npmjs.org layer 2 gone 4",
+	"T!/usr/lib/node_modules/updated/package.json updated@2.0.0 layer 2 gone 4",
+	"T!/srv/node_modules/stays/package.json stays@1.0.0 layer 3",
+	"info T!: symbolic links not followed (2)",
+}
+
+func plain(b []byte) []byte { return b }
+
+// The same image in each of the forms is read the same.
+func TestForms(t *testing.T) {
+	layers := story(t)
+	oci := func(pack func([]byte) []byte) layout {
+		l := layout{}
+		return l.index(l.image("amd64", pack, layers...))
+	}
+	mixed := 0
+	for name, target := range map[string]string{
+		"an OCI layout":                   clienttest.Tree(t, oci(gz)),
+		"an OCI layout, not compressed":   clienttest.Tree(t, oci(plain)),
+		"an OCI layout with zstd":         clienttest.Tree(t, oci(func(b []byte) []byte { mixed++; return [](func([]byte) []byte){zst, gz}[mixed%2](b) })),
+		"an OCI archive":                  write(t, "image.tar", oci(gz).tar(t)),
+		"an OCI archive, not compressed":  write(t, "image.tar", oci(plain).tar(t)),
+		"an OCI archive, compressed":      write(t, "image.tar.gz", gz(oci(gz).tar(t))),
+		"a docker-archive":                write(t, "image.tar", dockerArchive(t, layers...)),
+		"a docker-archive, compressed":    write(t, "image.tgz", gz(dockerArchive(t, layers...))),
+		"a docker-archive by docker 25":   write(t, "image.tar", docker25(t, layers)),
+		"a docker-archive without layout": write(t, "image.tar", func() []byte { return withoutLayout(t, layers) }()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			check(t, lines(t, target, options(), layers...), told)
+		})
+	}
+}
+
+// docker25 is what docker 25 and newer save: an OCI layout, with a manifest.json over the same blobs.
+func docker25(t *testing.T, layers [][]byte) []byte {
+	l := layout{}
+	d := l.image("amd64", plain, layers...)
+	l.index(d)
+	var m struct {
+		Config struct{ Digest string }
+		Layers []struct{ Digest string }
+	}
+	if err := json.Unmarshal([]byte(l["blobs/sha256/"+d["digest"].(string)[7:]]), &m); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, x := range m.Layers {
+		names = append(names, "blobs/sha256/"+x.Digest[7:])
+	}
+	l["manifest.json"] = string(document([]any{map[string]any{"Config": "blobs/sha256/" + m.Config.Digest[7:], "RepoTags": nil, "Layers": names}}))
+	return l.tar(t)
+}
+
+func withoutLayout(t *testing.T, layers [][]byte) []byte {
+	b := docker25(t, layers)
+	return bytes.ReplaceAll(b, []byte("imageLayoutVersion"), []byte("imageLayoutV3rsion"))
+}
+
+func TestImages(t *testing.T) {
+	one := tarOf(t, entry{name: "app/node_modules/a/package.json", content: pkg("a", "1.0.0")})
+	two := tarOf(t, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
+	bomb := tarOf(t, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)})
+	const a, b = "T!/app/node_modules/a/package.json a@1.0.0 layer 1", "T!/app/node_modules/b/package.json b@1.0.0 layer 2"
+	// with is a layout with an image of two layers, changed.
+	with := func(pack func([]byte) []byte, layers [][]byte, change func(l layout, m map[string]any)) layout {
+		l := layout{}
+		d := l.image("amd64", pack, layers...)
+		if change != nil {
+			change(l, d)
+		}
+		return l.index(d)
+	}
+	both := [][]byte{one, two}
+	path := func(b []byte) string { return "blobs/sha256/" + digest(b)[7:] }
+	short := func(b []byte) string { return digest(b) }
+	tests := []struct {
+		name     string
+		platform string
+		files    layout
+		want     []string
+	}{
+		{"platforms, an index in an index, attestations", "", func() layout {
+			l := layout{}
+			arm, amd := l.image("arm64", gz, one), l.image("amd64", gz, one, two)
+			arm["platform"] = map[string]any{"os": "linux", "architecture": "arm64", "variant": "v8"}
+			att := l.image("unknown", gz, two)
+			att["annotations"] = map[string]any{"vnd.docker.reference.type": "attestation-manifest"}
+			inner := l.blob(document(map[string]any{"schemaVersion": 2, "manifests": []any{arm, amd, att}}))
+			inner["mediaType"] = "application/vnd.oci.image.index.v1+json"
+			return l.index(inner, inner)
+		}(), []string{
+			"info T: attestations, which are no images (1)",
+			"T (linux/arm64)!/app/node_modules/a/package.json a@1.0.0 layer 1",
+			"T (linux/amd64)!/app/node_modules/a/package.json a@1.0.0 layer 1",
+			"T (linux/amd64)!/app/node_modules/b/package.json b@1.0.0 layer 2",
+		}},
+		{"one platform", "linux/amd64", func() layout {
+			l := layout{}
+			arm, amd := l.image("arm64", gz, one), l.image("amd64", gz, two)
+			arm["platform"] = map[string]any{"os": "linux", "architecture": "arm64", "variant": "v8"}
+			return l.index(arm, amd)
+		}(), []string{"info T: images for other platforms (1)", "T!/app/node_modules/b/package.json b@1.0.0 layer 2"}},
+		{"a platform that is not there", "linux/s390x", with(gz, both, nil), []string{"info T: images for other platforms (1)", "unread T: no image for the platform linux/s390x (0)"}},
+		{"a layer's content is another", "", with(plain, both, func(l layout, _ map[string]any) { l[path(one)] = string(two) }), []string{
+			"unread T!: layer 1 of 2, " + short(one) + ": its content does not have its digest: not read (0)", b}},
+		{"a layer is cut off", "", with(gz, both, func(l layout, _ map[string]any) { l[path(gz(one))] = l[path(gz(one))][:60] }), []string{
+			"unread T!: layer 1 of 2, " + short(gz(one)) + ": its content does not have its digest: not read (0)", b}},
+		{"a layer is missing", "", with(gz, both, func(l layout, _ map[string]any) { delete(l, path(gz(two))) }), []string{
+			"unread T!: layer 2 of 2, " + short(gz(two)) + ": open: no such file or directory (0)", a}},
+		{"a manifest's content is another", "", with(gz, both, func(l layout, m map[string]any) { l["blobs/sha256/"+m["digest"].(string)[7:]] += " " }), nil},
+		{"B44 B45 a layer is a bomb", "", with(zst, [][]byte{one, two, bomb}, nil), []string{
+			"unread T!: tar: after 0 entries: decompresses to more than 200 times its size: the rest was not read (0)", a, b}},
+		{"A1 an empty index", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "index.json": `{"schemaVersion": 2, "manifests": []}`}, []string{"unread T: no image in it (0)"}},
+		{"A5 a broken index", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "index.json": `{"schemaVersion": `}, []string{"unread T: the manifest is not what it should be (0)"}},
+		{"schema 1", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "index.json": `{"schemaVersion": 1, "fsLayers": []}`}, []string{"unread T: the manifest is of schema 1, which is not read (0)"}},
+		{"D74 D75 a blob whose digest leads out", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`,
+			"index.json": `{"schemaVersion": 2, "manifests": [{"digest": "sha256:../../../etc/passwd", "size": 1}]}`}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			opt := options()
+			opt.Platform = tt.platform
+			got := lines(t, clienttest.Tree(t, tt.files), opt, one, two)
+			if tt.want == nil { // that nothing is read, and that this is said
+				if len(got) != 2 || !strings.HasPrefix(got[0], "unread T: manifest sha256:") || got[1] != "unread T: no image in it (0)" {
+					t.Errorf("got %q", got)
+				}
+				return
+			}
+			check(t, got, tt.want)
+		})
+	}
+}
+
+// A docker-archive whose OCI index and whose manifest.json name different images: both are read.
+func TestTwoManifests(t *testing.T) {
+	good := tarOf(t, entry{name: "app/node_modules/good/package.json", content: pkg("good", "1.0.0")})
+	evil := tarOf(t, entry{name: "app/node_modules/evil/package.json", content: pkg("evil", "1.0.0")})
+	l := layout{}
+	l.index(l.image("amd64", gz, good))
+	config := document(map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"diff_ids": []string{digest(evil)}}})
+	l[digest(config)[7:]+".json"] = string(config)
+	l["layer.tar"] = string(evil)
+	l["manifest.json"] = string(document([]any{map[string]any{"Config": digest(config)[7:] + ".json", "RepoTags": []string{"e:1"}, "Layers": []string{"layer.tar"}}}))
+	check(t, lines(t, write(t, "x.tar", l.tar(t)), options(), good, evil), []string{
+		"T (linux/amd64)!/app/node_modules/good/package.json good@1.0.0 layer 1",
+		"T (e:1 linux/amd64)!/app/node_modules/evil/package.json evil@1.0.0 layer 2",
+	})
+}
+
+func TestIs(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"a.tar": tarOf(t, entry{name: "manifest.json", content: `{"name": "an app's"}`}), "a.tar.gz": gz(tarOf(t, entry{name: "x"})),
+		"a.zip": []byte("PK\x05\x06"), "a.json": []byte("{}"), "empty": nil,
+	} {
+		if image.Is(write(t, name, data)) {
+			t.Errorf("%s is an image", name)
+		}
+	}
+	if image.Is(t.TempDir()) || image.Is("/nowhere/at/all") {
+		t.Error("what is no image is one")
+	}
+}
+
+func TestStops(t *testing.T) {
+	at := write(t, "image.tar", dockerArchive(t, story(t)...))
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	for range image.Scan(ctx, at, options()) {
+		n++
+		break
+	}
+	cancel()
+	var last error
+	for _, err := range image.Scan(ctx, at, options()) {
+		last = err
+	}
+	if n != 1 || !errors.Is(last, context.Canceled) {
+		t.Errorf("%d sightings, then %v", n, last)
+	}
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "rapsheet-*")); err == nil && len(left) > 0 {
+		t.Logf("temporary files: %v", left)
+	}
+}
+
+// Whatever is in a tar, reading it as an image neither panics nor sends what cannot be.
+func FuzzScan(f *testing.F) {
+	layers := story(f)
+	l := layout{}
+	f.Add(l.index(l.image("amd64", gz, layers[0], layers[1])).tar(f))
+	f.Add(dockerArchive(f, layers...))
+	f.Add(dockerArchive(f, []byte("x"), gz(layers[0])))
+	dir := f.TempDir()
+	at := filepath.Join(dir, "image.tar")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(at, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		opt := options()
+		opt.Bytes = 1 << 20
+		for s, err := range image.Scan(t.Context(), at, opt) {
+			var n *rapsheet.Note
+			if err != nil && !errors.As(err, &n) {
+				t.Errorf("an error that is no note: %v", err)
+			}
+			if err == nil && (s.Location.Layer == "" || s.Location.Gone == s.Location.Layer) {
+				t.Errorf("no layer: %v", s)
+			}
+		}
+	})
+}
