@@ -256,9 +256,9 @@ func TestStorageFromInside(t *testing.T) {
 
 // Metadata beyond the limit costs the evidence, not the sighting.
 func TestStoragePackumentLimit(t *testing.T) {
-	readme := strings.Repeat("x", 64<<20)
+	readme := strings.Repeat(`"`+strings.Repeat("x", 1<<10)+`",`, 64<<10)
 	root := clienttest.Tree(t, map[string]string{
-		"big/package.json":  `{"_attachments": {"big-1.0.0.tgz": {"shasum": "` + sha1A + `"}}, "readme": "` + readme + `"}`,
+		"big/package.json":  `{"_attachments": {"big-1.0.0.tgz": {"shasum": "` + sha1A + `"}}, "readme": [` + readme + `0]}`,
 		"big/big-1.0.0.tgz": "x",
 	})
 	want := []string{
