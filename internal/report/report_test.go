@@ -557,7 +557,7 @@ func TestJSONSchema(t *testing.T) {
 func TestJSON(t *testing.T) {
 	var doc jsonOut
 	decode(t, render(t, "json", Options{}, worm()), &doc)
-	if doc.SchemaVersion != "1.1" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
+	if doc.SchemaVersion != "1.2" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
 		t.Errorf("catalog %+v", doc.Catalog)
 	}
 	if want := (jsonSummary{3412, 19, 2, 0, 3, 1, 42, 0, false, 1.234}); doc.Summary != want {
