@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/printable"
+	"github.com/rapsheet/rapsheet/internal/registry"
 	"github.com/rapsheet/rapsheet/internal/source"
 	"github.com/rapsheet/rapsheet/match"
 )
@@ -58,6 +60,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	verbose        bool
+	// opener connects to registries in place of package registry, for tests.
+	opener func(ctx context.Context, url, kind string, names iter.Seq[rapsheet.Key]) (registry.Registry, error)
 	// answers is stdin for those who are asked, once somebody was.
 	answers *bufio.Reader
 	// status is the exit status of a command that ended without an error.
@@ -165,7 +169,7 @@ Exit status of every command:
 	})
 	root.SetVersionTemplate("rapsheet {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.verbose, "debug", false, "log what is done to standard error")
-	root.AddCommand(a.scanCommand(), a.checkCommand(), a.sbomCommand(), a.catalogCommand(), a.updateCommand())
+	root.AddCommand(a.scanCommand(), a.registryCommand(), a.checkCommand(), a.sbomCommand(), a.catalogCommand(), a.updateCommand())
 	return root
 }
 

@@ -349,6 +349,12 @@ func (a *app) open(ctx context.Context, f *lookFlags) (*opened, error) {
 
 // look matches a stream of sightings and reports; it sets the exit status.
 func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []string, sightings rapsheet.Sightings) error {
+	return a.lookThrough(ctx, f, cats, targets, sightings, func(h rapsheet.Handler) rapsheet.Handler { return h })
+}
+
+// lookThrough is look with the report's handler behind one that through puts before it.
+func (a *app) lookThrough(ctx context.Context, f *lookFlags, cats *opened, targets []string, sightings rapsheet.Sightings,
+	through func(rapsheet.Handler) rapsheet.Handler) error {
 	names, err := internalNames(f.internal)
 	if err != nil {
 		return err
@@ -361,16 +367,17 @@ func (a *app) look(ctx context.Context, f *lookFlags, cats *opened, targets []st
 		if err != nil {
 			return err
 		}
+		if f.format == "jsonl" {
+			// A reader of the stream sees each piece as it comes.
+			h = &flushing{Handler: h, w: bw}
+		}
+		h = through(h)
 		started := a.env.Now()
 		err = h.Begin(&rapsheet.Scan{
 			Tool: "rapsheet", Version: a.env.Version, Started: started, Targets: targets, Catalogs: cats.infos, All: f.all,
 		})
 		if err != nil {
 			return err
-		}
-		if f.format == "jsonl" {
-			// A reader of the stream sees each piece as it comes.
-			h = &flushing{Handler: h, w: bw}
 		}
 		sum, broken := match.Run(ctx, cats.indexes, declared(noted(cats.notes, sightings), f.mirrors, names), h)
 		if broken != nil {

@@ -44,6 +44,8 @@ type noteKey struct {
 type group struct {
 	head      rapsheet.Finding
 	locations []rapsheet.Location
+	// held is what registries say, each about one of the places.
+	held []held
 	// text is the sighting that comes first among those with an advisory.
 	text *rapsheet.Finding
 }
@@ -67,6 +69,9 @@ func (c *collector) Finding(f *rapsheet.Finding) error {
 		g.text = &t
 	}
 	g.locations = append(g.locations, f.Locations...)
+	if f.Holding != nil {
+		g.held = append(g.held, held{f.Locations, f.Holding})
+	}
 	return nil
 }
 
@@ -129,7 +134,8 @@ func compareSightings(a, b *rapsheet.Finding) int {
 }
 
 func compareLocations(a, b rapsheet.Location) int {
-	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Kind, b.Kind))
+	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Gone, b.Gone))
 }
 
 func compareFindings(a, b *rapsheet.Finding) int {
@@ -170,6 +176,7 @@ func (c *collector) result(s *rapsheet.Summary) *result {
 		}
 		slices.SortFunc(g.locations, compareLocations)
 		f.Locations = slices.Compact(g.locations)
+		f.Holding = together(g.held)
 		if f.Provenance == rapsheet.ProvenanceElsewhere && f.Evidence.Origin == rapsheet.OriginRegistry &&
 			f.Verdict != rapsheet.VerdictWithdrawn && !f.Record.Disputed {
 			r.hosts = append(r.hosts, f.Evidence.Host)

@@ -17,7 +17,7 @@ import (
 
 // schemaVersion is the version of the JSON formats: docs/output.schema.json. A
 // new member raises the second number, any other change the first.
-const schemaVersion = "1.1"
+const schemaVersion = "1.2"
 
 type jsonDocument struct {
 	SchemaVersion string        `json:"schema_version"`
@@ -67,6 +67,7 @@ type jsonFinding struct {
 	Malicious  bool            `json:"malicious"`
 	Disputed   *jsonDispute    `json:"disputed,omitzero"`
 	Locations  []jsonLocation  `json:"locations"`
+	Holding    *jsonHolding    `json:"holding,omitzero"`
 	Published  string          `json:"published,omitzero"`
 	Modified   string          `json:"modified,omitzero"`
 	Withdrawn  string          `json:"withdrawn,omitzero"`
@@ -103,9 +104,19 @@ type jsonDigest struct {
 }
 
 type jsonLocation struct {
-	Path string `json:"path"`
-	Line int    `json:"line,omitzero"`
-	Kind string `json:"kind"`
+	Path  string `json:"path"`
+	Line  int    `json:"line,omitzero"`
+	Kind  string `json:"kind"`
+	Layer string `json:"layer,omitzero"`
+	Gone  string `json:"gone,omitzero"`
+}
+
+type jsonHolding struct {
+	Registry string   `json:"registry"`
+	Served   string   `json:"served,omitzero"`
+	Latest   bool     `json:"latest,omitzero"`
+	Fetched  string   `json:"fetched,omitzero"`
+	Purge    []string `json:"purge"`
 }
 
 type jsonReference struct {
@@ -164,10 +175,22 @@ func newJSONFinding(f *rapsheet.Finding) jsonFinding {
 		out.Provenance.Digests = append(out.Provenance.Digests, jsonDigest(d))
 	}
 	for _, l := range f.Locations {
-		out.Locations = append(out.Locations, jsonLocation{l.Path, max(l.Line, 0), l.Kind})
+		out.Locations = append(out.Locations, jsonLocation{l.Path, max(l.Line, 0), l.Kind, l.Layer, l.Gone})
 	}
+	out.Holding = newJSONHolding(f.Holding)
 	for _, ref := range a.References {
 		out.References = append(out.References, jsonReference{ref.Type, ref.URL})
+	}
+	return out
+}
+
+func newJSONHolding(h *rapsheet.Holding) *jsonHolding {
+	if h == nil {
+		return nil
+	}
+	out := &jsonHolding{Registry: h.Registry, Served: string(h.Served), Latest: h.Latest, Purge: h.Purge}
+	if !h.Fetched.IsZero() {
+		out.Fetched = h.Fetched.UTC().Format(time.RFC3339)
 	}
 	return out
 }

@@ -202,7 +202,7 @@ func TestDisputed(t *testing.T) {
 		"jsonl":     {`"disputed":{"since":"2026-01-04T08:00:00Z","reason":"the maintainer`, `"disputed":2`},
 		"sarif":     {`"MAL-2026-30/disputed"`, `"level":"warning"`, "the maintainer showed"},
 		"cyclonedx": {`"record:MAL-2026-30/disputed"`, `"state":"in_triage"`, `"status":"unknown"`, "the maintainer showed"},
-		"csv":       {",false,", ",true,the maintainer showed that the code is a test\r\n"},
+		"csv":       {",false,", ",true,the maintainer showed that the code is a test,,,,,,\r\n"},
 		"markdown":  {"### Disputed", "<code>doubted</code>", "the maintainer showed"},
 		"junit":     {`failures="0"`, "<skipped message=\"MAL-2026-30 matches and is disputed: ", "the maintainer showed"},
 		"github":    {"::warning file=web/package-lock.json,line=7,title=MAL-2026-30", "the maintainer showed"},
@@ -273,7 +273,8 @@ func hostile() *fixture {
 				Record: rapsheet.Record{ID: adv.ID, Ecosystem: "npm", Name: name}, Package: rapsheet.Package{Ecosystem: "npm", Name: name, Version: "1." + name},
 				Verdict: rapsheet.VerdictPackage, Provenance: p, Why: hostileName,
 				Evidence:  rapsheet.Evidence{URL: hostileName, Host: hostileName, Origin: rapsheet.OriginURL},
-				Locations: at(name+"/lock", i, hostileName), Advisory: adv,
+				Locations: []rapsheet.Location{{Path: name + "/lock", Line: i, Kind: hostileName, Layer: hostileName, Gone: "sha256:" + hostileName}}, Advisory: adv,
+				Holding: &rapsheet.Holding{Registry: hostileName, Served: rapsheet.ServedYes, Purge: []string{"rm -- x" + name, "rm -- '\n" + hostileName}},
 			})
 		}
 	}
@@ -318,6 +319,7 @@ func TestText(t *testing.T) {
 		{"hostile", Options{}, hostileOne},
 		{"disputed", Options{}, disputed()},
 		{"disputed-quiet", Options{Quiet: true}, disputed()},
+		{"held", Options{}, inRegistry()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -410,7 +412,7 @@ func TestGrouping(t *testing.T) {
 	if f.Provenance.Why != first.Why || f.Published != "2025-09-08T14:02:11Z" || f.Campaign != "qix" {
 		t.Errorf("got %+v", f)
 	}
-	want := []jsonLocation{{"0", 1, "x"}, {"a/first/by/path", 1, "x"}, {"services/s00/package-lock.json", 40, "package-lock.json"}}
+	want := []jsonLocation{{Path: "0", Line: 1, Kind: "x"}, {Path: "a/first/by/path", Line: 1, Kind: "x"}, {Path: "services/s00/package-lock.json", Line: 40, Kind: "package-lock.json"}}
 	if !slices.Equal(f.Locations, want) {
 		t.Errorf("locations %v\nwant %v", f.Locations, want)
 	}
@@ -443,7 +445,7 @@ func TestGroupingByConsequence(t *testing.T) {
 
 func TestDeterminism(t *testing.T) {
 	for _, f := range formats {
-		for name, fx := range map[string]*fixture{"worm": worm(), "hostile": hostile()} {
+		for name, fx := range map[string]*fixture{"worm": worm(), "hostile": hostile(), "held": inRegistry()} {
 			t.Run(f.name+" "+name, func(t *testing.T) {
 				want := render(t, f.name, Options{All: true}, fx)
 				for seed := range uint64(5) {
@@ -521,7 +523,7 @@ func fixtures() map[string]*fixture {
 	for i := range noAdvisory.findings {
 		noAdvisory.findings[i].Advisory = nil
 	}
-	return map[string]*fixture{"worm": worm(), "clean": clean(), "hostile": hostile(), "two catalogs": several, "bare": bare, "no advisory": noAdvisory, "disputed": disputed()}
+	return map[string]*fixture{"worm": worm(), "clean": clean(), "hostile": hostile(), "two catalogs": several, "bare": bare, "no advisory": noAdvisory, "disputed": disputed(), "held": inRegistry()}
 }
 
 const outputSchema = "https://github.com/rapsheet/rapsheet/docs/output.schema.json"
@@ -555,7 +557,7 @@ func TestJSONSchema(t *testing.T) {
 func TestJSON(t *testing.T) {
 	var doc jsonOut
 	decode(t, render(t, "json", Options{}, worm()), &doc)
-	if doc.SchemaVersion != "1.1" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
+	if doc.SchemaVersion != "1.2" || doc.Catalog.AgeDays == nil || *doc.Catalog.AgeDays != 2 || doc.Catalogs != nil {
 		t.Errorf("catalog %+v", doc.Catalog)
 	}
 	if want := (jsonSummary{3412, 19, 2, 0, 3, 1, 42, 0, false, 1.234}); doc.Summary != want {

@@ -120,6 +120,10 @@ type sarifResultBag struct {
 	Provenance string      `json:"provenance"`
 	Kind       string      `json:"kind"`
 	Campaign   string      `json:"campaign,omitzero"`
+	// Layer and Gone are those of an image, Holding what a registry says about all places.
+	Layer   string       `json:"layer,omitzero"`
+	Gone    string       `json:"gone,omitzero"`
+	Holding *jsonHolding `json:"holding,omitzero"`
 }
 
 type sarifLocation struct {
@@ -236,6 +240,7 @@ func newSARIFResult(f *rapsheet.Finding, l rapsheet.Location, rule sarifRule, in
 		Properties: sarifResultBag{
 			Package: jsonPackage{f.Package.Ecosystem, f.Package.Name, f.Package.Version, purl(f.Package)},
 			Verdict: string(f.Verdict), Provenance: string(f.Provenance), Kind: l.Kind, Campaign: campaign(advisory(f)),
+			Layer: l.Layer, Gone: l.Gone, Holding: newJSONHolding(f.Holding),
 		},
 	}
 }

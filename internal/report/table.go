@@ -15,6 +15,7 @@ import (
 var csvHeader = []string{
 	"id", "aliases", "campaign", "ecosystem", "name", "version", "purl", "verdict", "provenance", "malicious",
 	"published", "summary", "path", "line", "kind", "disputed", "reason",
+	"layer", "gone", "registry", "served", "latest", "fetched",
 }
 
 // writeCSV writes RFC 4180 CSV that a spreadsheet can open: a row per finding and
@@ -25,6 +26,10 @@ func writeCSV(buf *bytes.Buffer, r *result) error {
 	rows := [][]string{csvHeader}
 	for _, f := range r.all() {
 		a := advisory(f)
+		var held [4]string
+		if h := newJSONHolding(f.Holding); h != nil {
+			held = [...]string{h.Registry, h.Served, strconv.FormatBool(h.Latest), h.Fetched}
+		}
 		for _, l := range f.Locations {
 			line := ""
 			if l.Line > 0 {
@@ -35,6 +40,7 @@ func writeCSV(buf *bytes.Buffer, r *result) error {
 				purl(f.Package), string(f.Verdict), string(f.Provenance), strconv.FormatBool(f.Malicious()),
 				timestamp(a.Published), printable.Cut(summary(f), 500), l.Path, line, l.Kind,
 				strconv.FormatBool(f.Record.Disputed), printable.Cut(dispute(f).Reason, 500),
+				l.Layer, l.Gone, held[0], held[1], held[2], held[3],
 			})
 		}
 	}
@@ -124,10 +130,17 @@ func markdownTable(buf *bytes.Buffer, findings []*rapsheet.Finding) {
 				where.WriteString("<br>")
 			}
 			where.WriteString(code(place(l.Path, l.Line)))
+			if l.Layer != "" {
+				where.WriteString(" " + markdown(aboutPlace(l)))
+			}
+		}
+		about := why(f)
+		if s := printable.Cut(holding(f.Holding), 400); s != "" {
+			about += "; " + s
 		}
 		fmt.Fprintf(buf, "| %s | %s | %s | %s | %s | %s | %s |\n",
 			code(printable.Name(f.Package.Name)), code(printable.Name(f.Package.Version)), code(printable.Line(f.Package.Ecosystem)),
-			code(printable.Line(f.Record.ID)), code(printable.Cut(campaign(advisory(f)), 100)), markdown(why(f)), where.String())
+			code(printable.Line(f.Record.ID)), code(printable.Cut(campaign(advisory(f)), 100)), markdown(about), where.String())
 	}
 }
 

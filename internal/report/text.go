@@ -100,6 +100,7 @@ func writeText(buf *bytes.Buffer, r *result) error {
 		for i, s := range advice(r.malicious) {
 			t.wrap("", fmt.Sprintf("  %d. ", i+1), 5, s)
 		}
+		t.purge(r.malicious)
 	}
 	if len(r.disputed) > 0 {
 		t.line("", "")
@@ -162,6 +163,7 @@ func (t *textWriter) finding(f *rapsheet.Finding, style string) {
 	t.field("", "why", why(f))
 	t.field("", "known", sinceWhen(f))
 	t.places(f.Locations)
+	t.field("", "held", printable.Cut(holding(f.Holding), 400))
 	label := "links"
 	for _, s := range links(a, maxLinks) {
 		t.field(styleDim, label, s)
@@ -190,12 +192,46 @@ func (t *textWriter) places(all []rapsheet.Location) {
 			return
 		}
 		s := place(l.Path, l.Line)
-		if l.Kind != "" {
-			s += "  (" + printable.Line(l.Kind) + ")"
+		if about := aboutPlace(l); about != "" {
+			s += "  (" + about + ")"
 		}
 		// Not wrapped: a path is there to be copied.
 		t.line("", fmt.Sprintf("    %-9s%s", label, s))
 		label = ""
+	}
+}
+
+// maxCalls is how many calls that would remove something are shown.
+const maxCalls = 10
+
+// purge writes what would remove the findings from the registries that hold them.
+func (t *textWriter) purge(findings []*rapsheet.Finding) {
+	var calls []string
+	seen := map[string]bool{} // two records about one package want the same
+	for _, f := range findings {
+		if f.Holding == nil {
+			continue
+		}
+		for _, call := range f.Holding.Purge {
+			if !seen[call] {
+				seen[call] = true
+				calls = append(calls, call)
+			}
+		}
+	}
+	if len(calls) == 0 {
+		return
+	}
+	t.line("", "")
+	t.line(styleBold, "What would remove it")
+	t.wrap(styleDim, "", 2, "Nothing of this has been run. --purge-plan FILE writes all of it, to be reviewed and run by hand.")
+	for i, call := range calls {
+		if i == maxCalls {
+			t.line("", "  and "+number(len(calls)-i)+" more")
+			return
+		}
+		// Not wrapped: a call is there to be copied.
+		t.line("", "  "+printable.Line(call))
 	}
 }
 

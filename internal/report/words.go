@@ -48,6 +48,49 @@ func place(path string, line int) string {
 	return printable.Line(path)
 }
 
+// aboutPlace says what was read at a place, and in which layers of an image, printable.
+func aboutPlace(l rapsheet.Location) string {
+	s := printable.Line(l.Kind)
+	if l.Layer != "" {
+		s += ", in layer " + layer(l.Layer)
+	}
+	if l.Gone != "" {
+		s += ", gone since layer " + layer(l.Gone)
+	}
+	return strings.TrimPrefix(s, ", ")
+}
+
+// layer shortens a layer's digest as image tools do: sha256:0123456789ab.
+func layer(digest string) string {
+	const shown = 12
+	algorithm, hex, ok := strings.Cut(digest, ":")
+	if ok && len(hex) > shown {
+		digest = algorithm + ":" + hex[:shown]
+	}
+	return printable.Cut(digest, 80)
+}
+
+// holding says what a registry says about what it holds; "" if none was asked.
+func holding(h *rapsheet.Holding) string {
+	if h == nil {
+		return ""
+	}
+	s := "in " + h.Registry
+	switch h.Served {
+	case rapsheet.ServedYes:
+		s += ", which still gives it out"
+	case rapsheet.ServedNo:
+		s += ", which no longer gives it out"
+	}
+	if h.Latest {
+		s += "; who names no version gets this one"
+	}
+	if !h.Fetched.IsZero() {
+		s += "; last downloaded " + h.Fetched.UTC().Format(time.DateOnly)
+	}
+	return s
+}
+
 // title names a package version for people, printable.
 func title(p rapsheet.Package) string {
 	if p.Version == "" {
