@@ -84,9 +84,8 @@ func answersGitLab(ctx context.Context, c *client) (bool, error) {
 	}
 	root.Path, root.RawPath = before, ""
 	yes := false
-	asker := *c.http
-	asker.Transport = watch{c.http.Transport, func(h http.Header) { yes = yes || h.Get("X-Gitlab-Meta") != "" }}
-	probe := &client{base: c.base, http: &asker, agent: c.agent, log: c.log, backoff: c.backoff, header: c.header, body: c.body, maxBody: c.maxBody}
+	asker := watch{c.rt, func(h http.Header) { yes = yes || h.Get("X-Gitlab-Meta") != "" }}
+	probe := &client{base: c.base, rt: asker, agent: c.agent, log: c.log, backoff: c.backoff, header: c.header, body: c.body, maxBody: c.maxBody}
 	_, err := probe.do(ctx, request{url: join(&root, "api/v4/version"), once: true, html: true})
 	var status *StatusError
 	if errors.As(err, &status) {

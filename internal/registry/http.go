@@ -70,7 +70,7 @@ var (
 // client talks to one registry. It is safe for concurrent use.
 type client struct {
 	base  *url.URL // without credentials, path without a slash at the end
-	http  *http.Client
+	rt    http.RoundTripper
 	auth  credentials
 	agent string
 	log   *slog.Logger
@@ -85,16 +85,16 @@ type client struct {
 	next time.Time // when the next request may start
 }
 
-// newHTTP follows no redirect by itself: it would carry a product's own header, such as PRIVATE-TOKEN, to
-// any host (https://pkg.go.dev/net/http#Client strips the standard ones only).
-func newHTTP(rt http.RoundTripper) *http.Client {
-	if rt == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = parallel
-		t.MaxResponseHeaderBytes = 1 << 20
-		rt = t
+// newTransport gives rt, or the standard transport with bounds. It is used without an [http.Client], which would carry
+// a product's own header, such as PRIVATE-TOKEN, along a redirect to any host, and repeats addresses in its errors.
+func newTransport(rt http.RoundTripper) http.RoundTripper {
+	if rt != nil {
+		return rt
 	}
-	return &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = parallel
+	t.MaxResponseHeaderBytes = 1 << 20
+	return t
 }
 
 // request is one question to the registry.
@@ -328,7 +328,7 @@ func (c *client) send(ctx context.Context, r request, at *url.URL, trusted bool)
 	if trusted {
 		c.auth.authorize(req, r.body)
 	}
-	return c.http.Do(req)
+	return c.rt.RoundTrip(req)
 }
 
 // location gives where a redirect leads, nil when resp is none.
@@ -381,10 +381,6 @@ func (c *client) finish(ctx context.Context, r request, at *url.URL, resp *http.
 func (c *client) failed(ctx context.Context, at *url.URL, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
-	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err // its text repeats the URL
 	}
 	var limit *bounded.LimitError
 	switch {

@@ -101,7 +101,7 @@ func Open(ctx context.Context, rawURL string, opt Options) (Registry, error) {
 	base.User, base.Fragment, base.RawFragment = nil, "", ""
 	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), strings.TrimRight(base.RawPath, "/")
 	c := &client{
-		base: &base, http: newHTTP(opt.Transport), auth: creds,
+		base: &base, rt: newTransport(opt.Transport), auth: creds,
 		agent:   cmp.Or(opt.UserAgent, "rapsheet"),
 		log:     opt.Logger,
 		backoff: cmp.Or(opt.backoff, firstBackoff), header: cmp.Or(opt.header, headerTimeout), body: cmp.Or(opt.body, bodyTimeout),
