@@ -96,6 +96,9 @@ func packageOfPath(eco *ecosystem.Ecosystem, full string) (name, version string,
 	return "", "", false
 }
 
+// sdists are the endings of source distributions that pip takes.
+var sdists = []string{".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.Z", ".tar"}
+
 // pypiFile reads the name of a distribution: a wheel's (packaging.python.org, binary-distribution-format), an
 // egg's, or an sdist's, whose version begins behind the last "-" that a digit follows.
 func pypiFile(file string) (name, version string, ok bool) {
@@ -108,7 +111,7 @@ func pypiFile(file string) (name, version string, ok bool) {
 			return parts[0], parts[1], true
 		}
 	}
-	for _, ext := range []string{".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.Z", ".tar"} {
+	for _, ext := range sdists {
 		base, is := strings.CutSuffix(file, ext)
 		if !is {
 			continue

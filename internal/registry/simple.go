@@ -48,9 +48,9 @@ func openSimple(ctx context.Context, c *client, opt Options) (*paged, error) {
 	return &paged{service: s, others: newTally(c, "packages")}, nil
 }
 
-// answersSimple takes the address itself, and /simple below it.
+// answersSimple takes /simple below the address, else the address itself.
 func answersSimple(ctx context.Context, c *client) (bool, error) {
-	for _, below := range []string{"", "simple"} {
+	for _, below := range []string{"simple", ""} {
 		u := c.base
 		if below != "" {
 			u = join(u, below)
@@ -271,22 +271,24 @@ func (s *simple) project(ctx context.Context, name string, out *sheet) error {
 	return nil
 }
 
-// fileOf gives the version of a project's file; ok is false for what is no distribution (a signature, a link).
+// fileOf gives the version of a project's file; ok is false for what is no distribution (a signature, a link) or another
+// project's, which pip does not take either.
 func fileOf(eco *ecosystem.Ecosystem, project string, l simpleLink) (version string, ok bool) {
 	if l.url == nil || l.url.Scheme != "http" && l.url.Scheme != "https" {
 		return "", false
 	}
+	project = eco.Canonical(project)
 	for _, file := range []string{path.Base(l.url.Path), l.name} {
-		for _, ext := range []string{".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz"} {
+		for _, ext := range sdists {
 			// An sdist's name is known here, so a "-" in it cannot be mistaken.
 			base, is := strings.CutSuffix(file, ext)
-			for i := 0; is && i < len(base); i++ {
-				if base[i] == '-' && i+1 < len(base) && eco.Canonical(base[:i]) == eco.Canonical(project) {
+			for i := 0; is && i+1 < len(base); i++ {
+				if base[i] == '-' && eco.Canonical(base[:i]) == project {
 					return base[i+1:], true
 				}
 			}
 		}
-		if _, v, ok := pypiFile(file); ok {
+		if name, v, ok := pypiFile(file); ok && eco.Canonical(name) == project {
 			return v, true
 		}
 	}
