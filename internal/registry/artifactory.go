@@ -108,15 +108,12 @@ func (r artifactoryRepo) upstream(c *client) string {
 }
 
 type aqlItem struct {
-	Repo   string `json:"repo"`
-	Path   string `json:"path"`
-	Name   string `json:"name"`
-	SHA1   string `json:"actual_sha1"`
-	MD5    string `json:"actual_md5"`
-	SHA256 string `json:"sha256"`
-	Stats  []struct {
-		Downloaded string `json:"downloaded"`
-	} `json:"stats"`
+	Repo       string `json:"repo"`
+	Path       string `json:"path"`
+	Name       string `json:"name"`
+	SHA1       string `json:"actual_sha1"`
+	MD5        string `json:"actual_md5"`
+	SHA256     string `json:"sha256"`
 	Properties []struct {
 		Key   string `json:"key"`
 		Value string `json:"value"`
@@ -153,7 +150,7 @@ func (a *artifactory) aql(ctx context.Context, repo string, after artifactoryFil
 	if err != nil {
 		return nil, err
 	}
-	body := "items.find(" + string(query) + `).include("repo","path","name","actual_sha1","actual_md5","sha256","stat.downloaded","property")` +
+	body := "items.find(" + string(query) + `).include("repo","path","name","actual_sha1","actual_md5","sha256","property")` +
 		`.sort({"$asc":["path","name"]}).limit(` + itoa(aqlLimit) + ")"
 	var got struct {
 		Results []aqlItem `json:"results"`

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
 	"github.com/rapsheet/rapsheet/ecosystem"
 )
@@ -59,7 +60,9 @@ func packageOfPath(eco *ecosystem.Ecosystem, full string) (name, version string,
 	case "crates.io":
 		base, isCrate := strings.CutSuffix(file, ".crate")
 		for i := 1; isCrate && i+1 < len(base); i++ {
-			if base[i] == '-' && base[i+1] >= '0' && base[i+1] <= '9' && eco.ValidVersion(base[i+1:]) {
+			core, _, _ := strings.Cut(base[i+1:], "-")
+			core, _, _ = strings.Cut(core, "+")
+			if base[i] == '-' && strings.Count(core, ".") == 2 && semver.IsValid("v"+base[i+1:]) {
 				return base[:i], base[i+1:], true
 			}
 		}

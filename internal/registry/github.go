@@ -98,6 +98,12 @@ func (g *gitHub) page(ctx context.Context, from string) (Page, error) {
 	}
 	eco, _ := ecosystemOf(kind)
 	s := sheet{kind: "github-packages"}
+	if kind == "maven" && n == 1 && len(got) > 0 {
+		s.Notes = append(s.Notes, &rapsheet.Note{
+			Kind: rapsheet.NoteInfo, Path: shown(u),
+			Message: "GitHub gives Maven's group and artifact joined by a dot: they are parted at the last one",
+		})
+	}
 	for _, p := range got {
 		if err := g.versions(ctx, kind, p.Name, func(v gitHubPackage, at *url.URL) {
 			s.add(eco, g.name(eco, p.Name), v.Name, at, "", nil)

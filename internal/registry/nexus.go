@@ -186,24 +186,24 @@ func (n *nexus) page(ctx context.Context, from string) (Page, error) {
 	return s.done(shown(u), ""), nil
 }
 
+// add takes every archive of a component: a wheel of each platform has its own digest. A component without one, a .pom
+// or an index, is metadata.
 func (n *nexus) add(s *sheet, eco *ecosystem.Ecosystem, r nexusRepo, item nexusComponent) {
-	a, ok := item.archive(eco)
-	if !ok {
-		return // metadata only: a .pom, an index
-	}
-	at := n.c.ours(a.Download)
-	if at == nil {
-		var err error
-		if at, err = n.c.atPath([]string{"repository", r.Name}, a.Path); err != nil {
-			s.refused++
-			return
+	for _, a := range item.archives(eco) {
+		at := n.c.ours(a.Download)
+		if at == nil {
+			var err error
+			if at, err = n.c.atPath([]string{"repository", r.Name}, a.Path); err != nil {
+				s.refused++
+				continue
+			}
 		}
+		var digests []rapsheet.Digest
+		for _, alg := range sortedKeys(a.Checksum) {
+			digests = append(digests, ecosystem.Integrity(alg+":"+strings.Trim(a.Checksum[alg].String(), `"`))...)
+		}
+		s.add(eco, item.name(eco), item.Version, at, r.upstream(n.c), digests)
 	}
-	var digests []rapsheet.Digest
-	for _, alg := range sortedKeys(a.Checksum) {
-		digests = append(digests, ecosystem.Integrity(alg+":"+strings.Trim(a.Checksum[alg].String(), `"`))...)
-	}
-	s.add(eco, item.name(eco), item.Version, at, r.upstream(n.c), digests)
 }
 
 // name joins group and name: npm's group is the scope without "@", Maven's the groupId, Packagist's the vendor.
@@ -224,19 +224,24 @@ func (c nexusComponent) name(eco *ecosystem.Ecosystem) string {
 // notArchives are the assets of a component that hold no code: digests, signatures, metadata.
 var notArchives = []string{".pom", ".sha1", ".md5", ".sha256", ".sha512", ".asc", ".xml", ".mod", ".info", ".json", ".gemspec.rz", ".module", ".nuspec"}
 
-// archive picks the asset that is the package: the jar before its sources, else the first that is no metadata.
-func (c nexusComponent) archive(eco *ecosystem.Ecosystem) (nexusAsset, bool) {
-	best, found := nexusAsset{}, false
+// archives are the assets that are the package. Of Maven's it is the jar, not its sources, or the first where there is
+// none of that name.
+func (c nexusComponent) archives(eco *ecosystem.Ecosystem) []nexusAsset {
+	var all []nexusAsset
 	for _, a := range c.Assets {
 		p := strings.ToLower(cmp.Or(a.Path, a.Download))
 		if slices.ContainsFunc(notArchives, func(ext string) bool { return strings.HasSuffix(p, ext) }) {
 			continue
 		}
-		if !found || eco.Name == "Maven" && path.Base(p) == strings.ToLower(c.Name+"-"+c.Version+".jar") {
-			best, found = a, true
+		if eco.Name == "Maven" && path.Base(p) == strings.ToLower(c.Name+"-"+c.Version+".jar") {
+			return []nexusAsset{a}
 		}
+		all = append(all, a)
 	}
-	return best, found
+	if eco.Name == "Maven" && len(all) > 1 {
+		return all[:1]
+	}
+	return all
 }
 
 // Holding finds the component again through the search, for its id and times.

@@ -288,14 +288,32 @@ func (b *byName) page(ctx context.Context, from string) (Page, error) {
 	}
 	out := sheet{kind: b.kind}
 	failed := 0
+	unread := map[string]*rapsheet.Note{}
 	for i := range sheets {
 		out.Sightings = append(out.Sightings, sheets[i].Sightings...)
 		out.Notes = append(out.Notes, sheets[i].Notes...)
 		out.refused += sheets[i].refused
-		if err := errs[i]; err != nil && !(b.given && errors.Is(err, fs.ErrNotExist)) {
-			// One package that cannot be read says nothing about the others.
-			out.unread(shown(b.c.base), "%s: %v", now[i], err)
-			failed++
+		err := errs[i]
+		if err == nil || b.given && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		// One package that cannot be read says nothing about the others. Those that share a status share a note.
+		failed++
+		reason := err.Error()
+		var status *StatusError
+		if errors.As(err, &status) {
+			reason = fmt.Sprintf("%d %s", status.Status, http.StatusText(status.Status))
+		}
+		if n := unread[reason]; n != nil {
+			n.Count++
+			continue
+		}
+		unread[reason] = &rapsheet.Note{Kind: rapsheet.NoteUnread, Path: shown(b.c.base), Message: now[i] + ": " + reason, Count: 1}
+		out.Notes = append(out.Notes, unread[reason])
+	}
+	for _, n := range unread {
+		if n.Count > 1 {
+			n.Message = fmt.Sprintf("%s (and %d more)", n.Message, n.Count-1)
 		}
 	}
 	// If none can, the registry is the reason.
