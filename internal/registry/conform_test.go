@@ -64,7 +64,7 @@ func names(items []item) iter.Seq[rapsheet.Key] {
 
 func (f fake) open(t *testing.T, srv *httptest.Server, items []item, log *slog.Logger) (Registry, error) {
 	opt := Options{
-		Type: f.product, Getenv: environment, Logger: log, backoff: time.Microsecond, maxBody: 64 << 10,
+		Type: f.product, Getenv: environment, Logger: log, backoff: time.Microsecond, maxBody: 256 << 10,
 		Transport: srv.Client().Transport,
 	}
 	if f.named {
