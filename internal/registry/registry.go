@@ -5,6 +5,16 @@
 // others, and about what is found the registry is asked again ([Registry.Holding]): is it still served, is it
 // what `latest` means, what would remove it. Storage on disk is walked like any tree, by kinds of its own ([Kinds]).
 //
+// What a sighting of an API means: where the product lists its storage (Nexus, Artifactory, Athens, GitLab, GitHub,
+// CodeArtifact, Azure, Google, devpi's stages), the package is there. Where it lists names or is asked for them
+// (Verdaccio, npm, a simple index, NuGet, a Go module proxy), it is what the registry would serve, from its storage or
+// from upstream: Holding then tells whether it does. A proxy answers that by fetching what it does not have, so
+// Holding is for findings. A sighting's host is the upstream's where the registry says it, the registry's own
+// where the package was published there, and empty where nobody says.
+//
+// Verdaccio 5.20.1, static simple indexes and Go proxies are tested as they run; all other products by the shapes of
+// their documentation, which is named beside the code that reads them.
+//
 // Promise: it reads, and removes nothing. Credentials come from the environment or netrc, go to the host they
 // are for, and are in no sighting, note, error or log. Answers are bounded, and memory does not grow with
 // the size of a registry.
