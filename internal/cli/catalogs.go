@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/rapsheet/rapsheet"
@@ -47,6 +48,11 @@ func (o *opened) add(ix *index.Index, source string, builtIn bool) {
 	o.infos = append(o.infos, rapsheet.Catalog{
 		Source: source, Sequence: m.Sequence, Date: m.Date, Records: m.Records, Packages: m.Packages, BuiltIn: builtIn,
 	})
+}
+
+// hasDigests reports whether some record has digests of archives, so that hashing archives is of use.
+func (o *opened) hasDigests() bool {
+	return slices.ContainsFunc(o.open, (*index.Index).HasDigests)
 }
 
 // stale gives an error when the newest knowledge in the catalogs is older than limit. A list of today

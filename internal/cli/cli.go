@@ -60,6 +60,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	verbose        bool
+	platform       string // of images
 	// opener connects to registries in place of package registry, for tests.
 	opener func(ctx context.Context, url, kind string, names iter.Seq[rapsheet.Key]) (registry.Registry, error)
 	// answers is stdin for those who are asked, once somebody was.

@@ -77,7 +77,7 @@ are sent to the host of URL only and are never printed or stored.`,
 	f.look.bind(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.plan, "purge-plan", "", "write the calls that would remove what was found to `FILE`, or with - to standard output and the report to standard error")
-	fl.StringVar(&f.kind, "type", "", "`PRODUCT` at URL, where asking does not tell (npm, nexus, goproxy, …)")
+	fl.StringVar(&f.kind, "type", "", "`PRODUCT` at URL, where asking does not tell: "+strings.Join(registry.Types(), ", "))
 	fl.StringVar(&f.names, "names-from", "", "ask for these packages where the registry does not list what it has: the word catalog, or a `FILE`")
 	fl.StringVar(&f.journal, "resume", "", "keep what was listed in `FILE`, and go on where an earlier run with it ended")
 	return cmd
@@ -104,7 +104,7 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 	}
 	defer cats.Close()
 	if !remote {
-		return a.lookAt(ctx, f, cats, target, a.storage(ctx, target, p), registry.Storage{Dir: filepath.Clean(target)})
+		return a.lookAt(ctx, f, cats, target, a.storage(ctx, target, cats.hasDigests(), p), registry.Storage{Dir: filepath.Clean(target)})
 	}
 	shown, err := shownURL(target)
 	if err != nil {
@@ -160,7 +160,7 @@ func shownURL(raw string) (string, error) {
 }
 
 // storage streams what lies in a directory.
-func (a *app) storage(ctx context.Context, dir string, p *progress) rapsheet.Sightings {
+func (a *app) storage(ctx context.Context, dir string, hash bool, p *progress) rapsheet.Sightings {
 	st, err := os.Stat(dir)
 	if err == nil && !st.IsDir() {
 		err = errors.New("is not a directory: the storage of a registry is one")
@@ -171,7 +171,7 @@ func (a *app) storage(ctx context.Context, dir string, p *progress) rapsheet.Sig
 	opt := a.inventoryOptions(p)
 	// What package managers cache in the same shape says more about where it came from.
 	opt.Kinds = slices.Concat(cache.Kinds(), registry.Kinds())
-	opt.SBOM, opt.SniffSBOM = nil, nil
+	opt.SBOM, opt.SniffSBOM, opt.Hash = nil, nil, hash
 	return inventory.Walk(ctx, dir, opt)
 }
 

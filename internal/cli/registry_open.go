@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/rapsheet/rapsheet"
@@ -13,5 +14,11 @@ func (a *app) openRegistry(ctx context.Context, url, kind string, names iter.Seq
 	if a.opener != nil {
 		return a.opener(ctx, url, kind, names)
 	}
-	return nil, &usageError{"this program cannot ask registries over their APIs", "name the directory of the registry's storage"}
+	reg, err := registry.Open(ctx, url, registry.Options{
+		Type: kind, Names: names, Getenv: a.env.Getenv, Logger: a.logger(), UserAgent: "rapsheet/" + a.env.Version,
+	})
+	if errors.Is(err, registry.ErrType) {
+		return nil, &usageError{err.Error(), "name it with --type"}
+	}
+	return reg, err
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/atomicfile"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/archive"
+	"github.com/rapsheet/rapsheet/internal/inventory/cache"
+	"github.com/rapsheet/rapsheet/internal/inventory/image"
 	"github.com/rapsheet/rapsheet/internal/inventory/installed"
 	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
 	"github.com/rapsheet/rapsheet/internal/printable"
@@ -100,10 +103,15 @@ func (a *app) scanCommand() *cobra.Command {
 		Short: "find known malicious packages in directories, lockfiles and SBOMs",
 		Long: `Scan looks every package that the targets list up in the catalog. A target is a
 directory (walked once, links not followed), a lockfile, an SBOM (CycloneDX, SPDX,
-Syft; plain or compressed), a package URL, or - for standard input. The default is
-the current directory. In a directory it also reads what is installed (node_modules,
-site-packages, gems, the extensions of editors) and what package managers have cached.
+Syft; plain or compressed), an archive (tar, zip, wheel, nupkg, crate, gem, jar, vsix),
+a container image, a package URL, or - for standard input. The default is the current
+directory. In a directory it also reads what is installed (node_modules, site-packages,
+gems, programs of Go, the extensions of editors) and what package managers have cached.
 Nothing is run, and nothing is sent anywhere.
+
+An image is the file of docker save, an OCI layout or an archive of one, or
+docker://HOST/NAME:TAG, which asks that registry. It is read layer by layer, and what a
+later layer deleted is found too.
 
 With --machine the target is all of this machine's own disks and every directory that the
 environment moves a cache to; with --root a disk that is mounted somewhere; with --home
@@ -117,6 +125,7 @@ not be read; what that was stands at the end of the report.`,
   rapsheet scan --format sarif -o rapsheet.sarif
   rapsheet scan --catalog installed --catalog our-own-list/
   rapsheet scan --list incident.csv --list-ecosystem npm ~/src
+  rapsheet scan image.tar docker://registry.example/team/app:1.4
   rapsheet scan --machine --profile quick
   rapsheet scan --machine --nice --since 24h --format json -o today.json`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
@@ -127,6 +136,12 @@ not be read; what that was stands at the end of the report.`,
 			if err := m.apply(a, &opt); err != nil {
 				return err
 			}
+			cats, err := a.open(cmd.Context(), &f)
+			if err != nil {
+				return err
+			}
+			defer cats.Close()
+			opt.Hash = cats.hasDigests()
 			machine, err := m.sightings(cmd.Context(), a, opt)
 			if err != nil {
 				return err
@@ -134,11 +149,6 @@ not be read; what that was stands at the end of the report.`,
 			if len(targets) == 0 && machine == nil {
 				targets = []string{"."}
 			}
-			cats, err := a.open(cmd.Context(), &f)
-			if err != nil {
-				return err
-			}
-			defer cats.Close()
 			sightings := a.sightings(cmd.Context(), targets, opt)
 			if machine != nil {
 				sightings = after(sightings, machine)
@@ -148,6 +158,7 @@ not be read; what that was stands at the end of the report.`,
 	}
 	f.bind(cmd)
 	m.bind(cmd)
+	cmd.Flags().StringVar(&a.platform, "platform", "", "of an image for several platforms, read `OS/ARCH` only (linux/amd64)")
 	cmd.Flags().BoolVar(&ignore, "respect-ignore", false, "leave out what .gitignore files leave out")
 	return cmd
 }
@@ -155,7 +166,8 @@ not be read; what that was stands at the end of the report.`,
 func (a *app) inventoryOptions(p *progress) inventory.Options {
 	return inventory.Options{
 		Home:  a.home(),
-		Kinds: slices.Concat(installed.Kinds(), lockfile.Kinds()),
+		// A file is read by the first kind that knows it: a cache knows most about what is in it.
+		Kinds: slices.Concat(cache.Kinds(), installed.Kinds(), archive.Kinds(), lockfile.Kinds()),
 		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
 			return sbom.Read(ctx, r, path, sbom.Options{})
 		},
@@ -201,12 +213,19 @@ func (a *app) target(ctx context.Context, t string, opt inventory.Options) rapsh
 	if strings.HasPrefix(t, "pkg:") {
 		return purl(t)
 	}
+	if image.Is(t) {
+		return image.Scan(ctx, t, image.Options{
+			Options: opt, Platform: a.platform, Credentials: image.DockerCredentials(a.env.Getenv), UserAgent: "rapsheet/" + a.env.Version,
+		})
+	}
 	st, err := os.Stat(t)
 	switch {
 	case err != nil:
 		return unread(t, err)
 	case st.IsDir():
 		return inventory.Walk(ctx, t, opt)
+	case archive.IsFile(t):
+		return archive.Scan(ctx, t, opt)
 	}
 	return inventory.ReadFile(ctx, t, opt)
 }
