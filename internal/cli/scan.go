@@ -165,7 +165,7 @@ not be read; what that was stands at the end of the report.`,
 
 func (a *app) inventoryOptions(p *progress) inventory.Options {
 	return inventory.Options{
-		Home:  a.home(),
+		Home: a.home(),
 		// A file is read by the first kind that knows it: a cache knows most about what is in it.
 		Kinds: slices.Concat(cache.Kinds(), installed.Kinds(), archive.Kinds(), lockfile.Kinds()),
 		SBOM: func(ctx context.Context, r io.Reader, path string) rapsheet.Sightings {
