@@ -18,5 +18,5 @@
 //
 // Directories of version control (.git, .hg, .svn) are not entered. In node_modules only
 // kinds that say what is installed are asked: the lockfiles in there are those that
-// packages were published with.
+// packages were published with. The content of npm's cache, _cacache/content-v2, is left to the reader of its index.
 package inventory

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -214,7 +215,7 @@ func decode(b []byte, into any) error {
 		}
 		var semantic *json.SemanticError
 		if errors.As(err, &semantic) {
-			return fmt.Errorf("%s is not what it should be", semantic.JSONPointer)
+			return fmt.Errorf("%s is not what it should be", cmp.Or(string(semantic.JSONPointer), "the file"))
 		}
 		return err
 	}

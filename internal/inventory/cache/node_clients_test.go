@@ -1,12 +1,15 @@
 package cache_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/cache"
@@ -151,4 +154,23 @@ func TestNodeClientsInstalled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted is nodeLines with the number of things that each note stands for behind it, where the note says one.
+func counted(t *testing.T, root string, opt inventory.Options) []string {
+	t.Helper()
+	opt.Kinds = append(cache.Kinds(), installed.Kinds()...)
+	return clienttest.Lines(t, root, func(yield func(rapsheet.Sighting, error) bool) {
+		for s, err := range inventory.Walk(t.Context(), root, opt) {
+			var note *rapsheet.Note
+			if errors.As(err, &note) && note.Count > 0 {
+				n := *note
+				n.Message = fmt.Sprintf("%s (%d)", n.Message, n.Count)
+				err = &n
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	})
 }

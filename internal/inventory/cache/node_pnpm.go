@@ -72,9 +72,7 @@ func readPNPMIndex(ctx context.Context, in *inventory.File, out *inventory.Sink)
 			Integrity string `json:"integrity"`
 		} `json:"files"`
 	}
-	if err := decode(b, &index); err != nil {
-		return err
-	}
+	torn := decode(b, &index)
 	l := inventory.NewList(ctx, out, "npm")
 	var ev rapsheet.Evidence
 	var known called
@@ -87,12 +85,15 @@ func readPNPMIndex(ctx context.Context, in *inventory.File, out *inventory.Sink)
 		known = pnpmPackage(id, &ev)
 	}
 	own := index.called
-	if own.Name == "" { // before pnpm 6: in the package.json alone
+	if torn == nil && own.Name == "" { // before pnpm 6: in the package.json alone
 		if own, err = pnpmManifest(in, path.Join(dir, ".."), index.Files["package.json"].Integrity); err != nil && known.Name == "" {
 			return err
 		}
 	}
-	return l.End(sendCalled(l, own, known, ev))
+	if err := sendCalled(l, own, known, ev); err != nil {
+		return l.End(err)
+	}
+	return l.End(torn)
 }
 
 // pnpmDigest gives a digest that is whole: 64 digits are those of a SHA-512 that goes on.
@@ -109,10 +110,13 @@ func pnpmPackage(id string, ev *rapsheet.Evidence) called {
 		return called{}
 	}
 	known := splitSpec(id)
+	if known.Version == "" {
+		return called{}
+	}
 	if scope, name, ok := strings.Cut(known.Name, "+"); ok && strings.HasPrefix(scope, "@") {
 		known.Name = scope + "/" + name
 	}
-	if known.Version == "" || known.Version[0] < '0' || known.Version[0] > '9' { // file+archive.tgz
+	if known.Version[0] < '0' || known.Version[0] > '9' { // file+archive.tgz
 		return called{Name: known.Name}
 	}
 	ev.Origin = rapsheet.OriginRegistry
