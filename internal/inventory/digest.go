@@ -64,6 +64,19 @@ func (r *readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return r.r.ReadAt(p, off)
 }
 
+// ContentDigests are the digests of the content itself, see [File.Digests]. R must not have been read.
+func (in *File) ContentDigests(ctx context.Context) ([]rapsheet.Digest, error) {
+	if !in.Hash {
+		return nil, nil
+	}
+	at, size, done, err := in.Random(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return in.Digests(at, size)
+}
+
 // Digests reads size bytes of at and gives the digests that records are known to use: MD5, SHA-1, SHA-256 and
 // SHA-512. It gives none, and reads nothing, where in.Hash is false.
 func (in *File) Digests(at io.ReaderAt, size int64) ([]rapsheet.Digest, error) {

@@ -19,4 +19,5 @@
 // Directories of version control (.git, .hg, .svn) are not entered. Where packages are unpacked
 // (node_modules, site-packages, the caches of Go and cargo) only kinds that say what is installed
 // are asked: the lockfiles in there are those that packages were published with.
+// The content of npm's cache, _cacache/content-v2, is left to the reader of its index.
 package inventory

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -74,10 +75,15 @@ type File struct {
 	// Hash says that digests of archives are of use: some record has one. See [File.Digests].
 	Hash bool
 
-	at   io.ReaderAt // R, where it can be read anywhere
-	home fs.FS
-	memo *memo
+	at    io.ReaderAt // R, where it can be read anywhere
+	place string
+	home  fs.FS
+	memo  *memo
 }
+
+// Place is the absolute slash-separated path at which kinds see the file ([Options.As]): the directories above the
+// root of the walk may tell what it is in. Where nobody knows it is Path.
+func (in *File) Place() string { return cmp.Or(in.place, in.Path) }
 
 // All gives the whole content.
 func (in *File) All() ([]byte, error) { return io.ReadAll(in.R) }

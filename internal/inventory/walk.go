@@ -190,9 +190,11 @@ func place(root string) string {
 	return filepath.ToSlash(root)
 }
 
-// skipped reports whether a directory is not entered, see the package comment.
-func (w *walker) skipped(name string) bool {
+// skipped reports whether a directory of d is not entered, see the package comment.
+func (w *walker) skipped(d *directory, name string) bool {
 	switch name {
+	case npmContent:
+		return path.Base(d.place) == npmCache
 	case ".git", ".hg", ".svn":
 		return true
 	case nodeModules:
@@ -202,6 +204,13 @@ func (w *walker) skipped(name string) bool {
 }
 
 const nodeModules = "node_modules"
+
+// npmContent is where npm's cache keeps archives, each in a directory of its own and named by its digest: what they
+// are is in the index beside it, whose reader looks for them.
+const (
+	npmCache   = "_cacache"
+	npmContent = "content-v2"
+)
 
 // walker lists one tree and submits its files, in order, from one goroutine.
 type walker struct {
@@ -443,7 +452,7 @@ func (w *walker) sort(d *directory, e fs.DirEntry, files []candidate) []candidat
 	name := e.Name()
 	switch t := e.Type(); {
 	case t.IsDir():
-		if !w.skipped(name) {
+		if !w.skipped(d, name) {
 			d.subs = append(d.subs, name)
 		}
 	case t.IsRegular():
@@ -514,7 +523,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 		f.Close()
 		return true
 	}
-	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, home: w.opt.Home, memo: &w.memo}
+	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, home: w.opt.Home, place: join(d.place, c.name), memo: &w.memo}
 	in.at, _ = f.(io.ReaderAt)
 	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -72,7 +71,7 @@ func sendStored(ctx context.Context, in *inventory.File, out *inventory.Sink, l 
 	}
 	var hashErr error
 	if len(s.ev.Digests) == 0 && in.Hash {
-		s.ev.Digests, hashErr = storedDigests(ctx, in)
+		s.ev.Digests, hashErr = in.ContentDigests(ctx)
 	}
 	for _, name := range []string{s.name, s.also} {
 		if name == "" {
@@ -83,24 +82,6 @@ func sendStored(ctx context.Context, in *inventory.File, out *inventory.Sink, l 
 		}
 	}
 	return l.End(hashErr)
-}
-
-func storedDigests(ctx context.Context, in *inventory.File) ([]rapsheet.Digest, error) {
-	at, size, done, err := in.Random(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return in.Digests(at, size)
-}
-
-// storedPlace is where the file stands, absolute where the tree is one of this machine: the walk may begin inside
-// the storage.
-func storedPlace(in *inventory.File) string {
-	if abs, err := filepath.Abs(in.Path); err == nil {
-		return filepath.ToSlash(abs)
-	}
-	return in.Path
 }
 
 // splitVersion splits name-version at the first sep after which a version of the ecosystem stands, up to the end or,
@@ -159,7 +140,7 @@ func readStoredGo(ctx context.Context, in *inventory.File, out *inventory.Sink) 
 		s.version = v
 	}
 	b, _ := in.Sibling(mod, maxStoredSmall)
-	s.name = storedModule(above, path.Dir(path.Dir(storedPlace(in))), modfile.ModulePath(b))
+	s.name = storedModule(above, path.Dir(path.Dir(in.Place())), modfile.ModulePath(b))
 	return sendStored(ctx, in, out, l, s)
 }
 
@@ -252,7 +233,7 @@ func readStoredMaven(ctx context.Context, in *inventory.File, out *inventory.Sin
 	l := inventory.NewList(ctx, out, "Maven")
 	base := path.Base(in.Rel)
 	group, _, _ := mavenDirectories(path.Dir(in.Rel))
-	place, artifact, version := mavenDirectories(path.Dir(storedPlace(in)))
+	place, artifact, version := mavenDirectories(path.Dir(in.Place()))
 	s := stored{layout: layoutMaven, version: version}
 	meta, _ := in.ReadFile(path.Join(path.Dir(path.Dir(in.Rel)), "maven-metadata.xml"), maxStoredSmall)
 	said := xmlElement(meta, "groupId")
@@ -297,7 +278,7 @@ func readStoredNuGet(ctx context.Context, in *inventory.File, out *inventory.Sin
 	l := inventory.NewList(ctx, out, "NuGet")
 	base := path.Base(in.Rel)
 	stem := strings.TrimSuffix(base, ".nupkg")
-	dir := path.Dir(storedPlace(in))
+	dir := path.Dir(in.Place())
 	id, version := path.Base(path.Dir(dir)), path.Base(dir)
 	s := stored{layout: layoutNuGetFlat}
 	if strings.EqualFold(stem, id+"."+version) {
@@ -342,7 +323,7 @@ func isStoredPython(base, _ string) bool {
 // bandersnatch's packages/xx/yy/<hash>, the project directories of a simple index (PEP 503), or side by side.
 func readStoredPython(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "PyPI")
-	dir, base := path.Split(storedPlace(in))
+	dir, base := path.Split(in.Place())
 	dir = strings.TrimSuffix(dir, "/")
 	project := path.Base(dir)
 	var s stored

@@ -32,7 +32,7 @@ func isStoredNPM(base, _ string) bool { return strings.HasSuffix(base, ".tgz") }
 // pack` left side by side.
 func readStoredNPM(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "npm")
-	dir, base := path.Split(storedPlace(in))
+	dir, base := path.Split(in.Place())
 	dir = strings.TrimSuffix(dir, "/")
 	stem := strings.TrimSuffix(base, ".tgz")
 	p := in.Once("verdaccio:"+path.Dir(in.Rel), func() any { return loadStoredPackument(in) }).(*storedPackument)

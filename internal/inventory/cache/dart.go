@@ -52,7 +52,7 @@ var (
 // readPubspec reads what a cached package is called, and what it was fetched as: the directory.
 func readPubspec(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Pub")
-	dir := path.Dir(placed(in))
+	dir := path.Dir(in.Place())
 	base, host := path.Base(dir), path.Base(path.Dir(dir))
 	hosted := path.Base(path.Dir(path.Dir(dir))) == "hosted"
 	var name, version string

@@ -48,7 +48,7 @@ func isNuGetPackage(base, _ string) bool {
 // the .nupkg stands in the other file.
 func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "NuGet")
-	version, id := path.Base(path.Dir(placed(in))), path.Base(path.Dir(path.Dir(placed(in))))
+	version, id := path.Base(path.Dir(in.Place())), path.Base(path.Dir(path.Dir(in.Place())))
 	sum := id + "." + version + ".nupkg.sha512"
 	metadata := path.Base(in.Path) == ".nupkg.metadata"
 	if !metadata {
@@ -143,7 +143,7 @@ func readNupkg(ctx context.Context, in *inventory.File, out *inventory.Sink) err
 	stem = strings.TrimSuffix(strings.TrimSuffix(stem, ".dat"), ".nupkg")
 	var ev rapsheet.Evidence
 	if cached {
-		ev = nugetCacheOrigin(l, path.Base(path.Dir(placed(in))))
+		ev = nugetCacheOrigin(l, path.Base(path.Dir(in.Place())))
 	}
 	var n nuspec
 	at, size, done, err := in.Random(ctx)

@@ -53,7 +53,7 @@ func readVSIX(ctx context.Context, in *inventory.File, out *inventory.Sink) erro
 	l := inventory.NewList(ctx, out, "VSCode")
 	ev := rapsheet.Evidence{Origin: rapsheet.OriginRegistry}
 	var err error
-	ev.Digests, err = digestsOf(ctx, in)
+	ev.Digests, err = in.ContentDigests(ctx)
 	if addErr := l.Add(m[1], m[2], 0, ev); addErr != nil {
 		return l.End(addErr)
 	}

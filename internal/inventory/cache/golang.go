@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -42,8 +41,8 @@ const maxGoInfo = 64 << 10
 // of a list of files ("h1:", golang.org/x/mod/sumdb/dirhash) and no digest of the archive.
 func readGoZip(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Go")
-	dir, base := path.Split(placeOf(in))
-	_, escaped, _ := cutLast(dir, goDownload)
+	dir, base := path.Split(in.Place())
+	_, escaped, _ := cutAtLast(dir, goDownload)
 	// A name that cannot be unescaped is added as none, and so counted.
 	name, err := module.UnescapePath(strings.TrimSuffix(escaped, "/@v/"))
 	if err != nil {
@@ -56,7 +55,7 @@ func readGoZip(ctx context.Context, in *inventory.File, out *inventory.Sink) err
 	}
 	ev := goOrigin(l, in, escaped, stem)
 	var hashErr error
-	ev.Digests, hashErr = contentDigests(ctx, in)
+	ev.Digests, hashErr = in.ContentDigests(ctx)
 	if err := l.Add(name, version, 0, ev); err != nil {
 		return l.End(err)
 	}
@@ -113,7 +112,7 @@ func isGoTreeMod(base, _ string) bool { return base == "go.mod" }
 func readGoTree(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Go")
 	var name, version string
-	_, at, _ := cutLast(path.Dir(placeOf(in)), goTrees)
+	_, at, _ := cutAtLast(path.Dir(in.Place()), goTrees)
 	if i := strings.LastIndexByte(at, '@'); i >= 0 {
 		p, errPath := module.UnescapePath(at[:i])
 		v, errVersion := module.UnescapeVersion(at[i+1:])
@@ -124,33 +123,10 @@ func readGoTree(ctx context.Context, in *inventory.File, out *inventory.Sink) er
 	return l.End(l.Add(name, version, 0, rapsheet.Evidence{}))
 }
 
-// cutLast is strings.Cut around the last sep.
-func cutLast(s, sep string) (before, after string, found bool) {
+// cutAtLast is strings.Cut around the last sep.
+func cutAtLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
-}
-
-// placeOf is where the file stands, absolute where the tree is one of this machine: the walk may begin below the
-// directory that tells a cache.
-func placeOf(in *inventory.File) string {
-	if abs, err := filepath.Abs(in.Path); err == nil {
-		return filepath.ToSlash(abs)
-	}
-	return in.Path
-}
-
-// contentDigests are the digests of the file itself, which is an archive whose cache has none; none where no
-// record has one.
-func contentDigests(ctx context.Context, in *inventory.File) ([]rapsheet.Digest, error) {
-	if !in.Hash {
-		return nil, nil
-	}
-	at, size, done, err := in.Random(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return in.Digests(at, size)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,13 +17,6 @@ import (
 func cached(t *testing.T, root string, hash bool) []string {
 	t.Helper()
 	return clienttest.Lines(t, root, inventory.Walk(t.Context(), root, inventory.Options{Kinds: cache.Kinds(), Hash: hash}))
-}
-
-func wantLines(t *testing.T, got, want []string) {
-	t.Helper()
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
 }
 
 func TestGoModuleCache(t *testing.T) {
@@ -99,7 +91,7 @@ func TestGoModuleCache(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			wantLines(t, cached(t, clienttest.Tree(t, tt.files), false), tt.want)
+			compare(t, cached(t, clienttest.Tree(t, tt.files), false), tt.want)
 		})
 	}
 }
@@ -127,11 +119,11 @@ func TestBelowTheTopOfACache(t *testing.T) {
 		{".gradle/caches/modules-2/files-2.1/org.example/lib/1.0", sha1Of("") + "/lib-1.0.jar org.example:lib@1.0 sha1:" + sha1Of("")[:6]},
 	} {
 		dir := filepath.Join(root, filepath.FromSlash(tt.below))
-		wantLines(t, cached(t, dir, false), []string{tt.want})
+		compare(t, cached(t, dir, false), []string{tt.want})
 		// The same from inside, where paths are shown without what is above.
 		t.Run(tt.below, func(t *testing.T) {
 			t.Chdir(dir)
-			wantLines(t, cached(t, ".", false), []string{tt.want})
+			compare(t, cached(t, ".", false), []string{tt.want})
 		})
 	}
 }
@@ -154,7 +146,7 @@ func TestGoClient(t *testing.T) {
 			got[i], _, _ = strings.Cut(line, " md5:")
 		}
 	}
-	wantLines(t, got, []string{
+	compare(t, got, []string{
 		"cache/download/example.com/!planted/@v/v1.0.0.zip example.com/Planted@v1.0.0",
 		"example.com/!planted@v1.0.0/go.mod example.com/Planted@v1.0.0",
 	})

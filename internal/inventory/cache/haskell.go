@@ -28,14 +28,14 @@ func isCabalTarball(base, file string) bool {
 // readCabalTarball reads an archive's path. A repository goes by its name in cabal's configuration.
 func readCabalTarball(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Hackage")
-	dir := path.Dir(placed(in))
+	dir := path.Dir(in.Place())
 	above := path.Dir(dir)
 	ev := rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: strings.ToLower(path.Base(path.Dir(above)))}
 	if l.Ecosystem.PublicHost(ev.Host) {
 		ev = l.Registry("https://" + ev.Host)
 	}
 	var err error
-	ev.Digests, err = digestsOf(ctx, in)
+	ev.Digests, err = in.ContentDigests(ctx)
 	if addErr := l.Add(path.Base(above), path.Base(dir), 0, ev); addErr != nil {
 		return l.End(addErr)
 	}

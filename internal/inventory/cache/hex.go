@@ -31,7 +31,7 @@ func isHexTarball(base, _ string) bool {
 // readHexTarball reads an archive's name, <name>-<version>.tar, of which the name has no "-".
 func readHexTarball(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Hex")
-	dir := path.Dir(placed(in))
+	dir := path.Dir(in.Place())
 	repository := path.Base(dir)
 	if repository == "packages" {
 		repository = path.Base(path.Dir(dir))
@@ -39,7 +39,7 @@ func readHexTarball(ctx context.Context, in *inventory.File, out *inventory.Sink
 	ev := hexRepository(l, repository)
 	name, version, _ := strings.Cut(strings.TrimSuffix(path.Base(in.Path), ".tar"), "-")
 	var err error
-	ev.Digests, err = digestsOf(ctx, in)
+	ev.Digests, err = in.ContentDigests(ctx)
 	if addErr := l.Add(name, version, 0, ev); addErr != nil {
 		return l.End(addErr)
 	}

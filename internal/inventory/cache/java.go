@@ -35,9 +35,9 @@ func javaKinds() []inventory.Kind {
 // has the time of its build for SNAPSHOT (https://maven.apache.org/repository/layout.html). ok is false for
 // all other files, maven-metadata.xml among them.
 func MavenPath(rel string) (group, artifact, version string, ok bool) {
-	dir, file, _ := cutLast(rel, "/")
-	dir, version, _ = cutLast(dir, "/")
-	dir, artifact, _ = cutLast(dir, "/")
+	dir, file, _ := cutAtLast(rel, "/")
+	dir, version, _ = cutAtLast(dir, "/")
+	dir, artifact, _ = cutAtLast(dir, "/")
 	if dir == "" || version == "" || artifact == "" || !ofArtifact(file, artifact, version) {
 		return "", "", "", false
 	}
@@ -91,7 +91,7 @@ func isMavenFile(base, file string) bool {
 	if !MavenCode(base) {
 		return false
 	}
-	_, rel, _ := cutLast(file, mavenLocal)
+	_, rel, _ := cutAtLast(file, mavenLocal)
 	_, _, _, ok := MavenPath(rel)
 	return ok
 }
@@ -99,7 +99,7 @@ func isMavenFile(base, file string) bool {
 // readMavenFile reads one artifact of a local repository in its default place.
 func readMavenFile(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Maven")
-	_, rel, _ := cutLast(placeOf(in), mavenLocal)
+	_, rel, _ := cutAtLast(in.Place(), mavenLocal)
 	group, artifact, version, _ := MavenPath(rel)
 	b, _ := in.Sibling(remoteRepositories, maxJavaSmall)
 	ev := mavenOrigin(b, path.Base(in.Path))
@@ -164,7 +164,7 @@ func mavenDigests(ctx context.Context, in *inventory.File) ([]rapsheet.Digest, e
 	if len(all) > 0 {
 		return all, nil
 	}
-	return contentDigests(ctx, in)
+	return in.ContentDigests(ctx)
 }
 
 func isRemoteRepositories(base, _ string) bool { return base == remoteRepositories }
@@ -181,9 +181,9 @@ func readRemoteRepositories(ctx context.Context, in *inventory.File, out *invent
 	if len(b) > maxJavaSmall {
 		return fmt.Errorf("larger than the limit of %d bytes", maxJavaSmall)
 	}
-	dir := path.Dir(placeOf(in))
-	above, version, _ := cutLast(dir, "/")
-	above, artifact, _ := cutLast(above, "/")
+	dir := path.Dir(in.Place())
+	above, version, _ := cutAtLast(dir, "/")
+	above, artifact, _ := cutAtLast(above, "/")
 	var seen []string
 	for line := range bytes.Lines(b) {
 		file, _, ok := strings.Cut(strings.TrimSpace(string(line)), ">")
@@ -219,7 +219,7 @@ func mavenGroup(in *inventory.File, dir, artifact, version string) string {
 	}
 	rest := "/" + dir + "/"
 	for _, root := range []string{"/maven2/", "/m2/", "/maven/", "/repository/", "/repositories/", "/artifactory/"} {
-		if _, after, ok := cutLast(rest, root); ok && after != "" {
+		if _, after, ok := cutAtLast(rest, root); ok && after != "" {
 			switch root {
 			case "/repository/", "/repositories/", "/artifactory/": // a repository manager's; the repository's name follows
 				if _, after, ok = strings.Cut(after, "/"); !ok || after == "" {
@@ -276,7 +276,7 @@ const gradleFiles = "/modules-2/files-2.1/"
 
 // isGradleFiles matches …/modules-2/files-2.1/<group>/<artifact>/<version>/<sha1>.
 func isGradleFiles(dir string) bool {
-	_, rel, ok := cutLast(dir, gradleFiles)
+	_, rel, ok := cutAtLast(dir, gradleFiles)
 	return ok && strings.Count(rel, "/") == 3
 }
 
@@ -284,7 +284,7 @@ func isGradleFiles(dir string) bool {
 // zeros. Where it came from is only in Gradle's own binary files.
 func readGradleFile(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Maven")
-	_, rel, _ := cutLast(path.Dir(placeOf(in)), gradleFiles)
+	_, rel, _ := cutAtLast(path.Dir(in.Place()), gradleFiles)
 	parts := strings.Split(rel, "/")
 	if len(parts) != 4 {
 		return errors.New("not in the place of a file of Gradle's cache")
@@ -299,7 +299,7 @@ func readGradleFile(ctx context.Context, in *inventory.File, out *inventory.Sink
 
 // isGradleModules matches …/caches/modules-<N>, which has a lock of the same name in it.
 func isGradleModules(dir string) bool {
-	above, name, _ := cutLast(dir, "/")
+	above, name, _ := cutAtLast(dir, "/")
 	return strings.HasPrefix(name, "modules-") && strings.HasSuffix(above, "/caches")
 }
 
@@ -309,7 +309,7 @@ func isGradleLock(base, _ string) bool {
 
 // readGradleVersion says so if the cache is laid out as we do not know it.
 func readGradleVersion(_ context.Context, in *inventory.File, out *inventory.Sink) error {
-	if name := path.Base(path.Dir(placeOf(in))); name != "modules-2" {
+	if name := path.Base(path.Dir(in.Place())); name != "modules-2" {
 		return fmt.Errorf("Gradle's cache in the layout %q is not known: not read", name)
 	}
 	for _, name := range subdirectoriesOf(in, path.Dir(in.Rel)) {
@@ -357,14 +357,14 @@ func subdirectoriesOf(in *inventory.File, dir string) []string {
 const ivyCache = "/.ivy2/cache/"
 
 func isIvyCache(dir string) bool {
-	_, rel, ok := cutLast(dir, ivyCache)
+	_, rel, ok := cutAtLast(dir, ivyCache)
 	return ok && strings.Count(rel, "/") == 2 && !strings.HasSuffix(rel, "/srcs") && !strings.HasSuffix(rel, "/docs")
 }
 
 // readIvyFile reads one artifact of Ivy's cache.
 func readIvyFile(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Maven")
-	_, rel, _ := cutLast(placeOf(in), ivyCache)
+	_, rel, _ := cutAtLast(in.Place(), ivyCache)
 	parts := strings.Split(rel, "/")
 	if len(parts) != 4 {
 		return errors.New("not in the place of a file of Ivy's cache")
@@ -378,7 +378,7 @@ func readIvyFile(ctx context.Context, in *inventory.File, out *inventory.Sink) e
 		}
 	}
 	var hashErr error
-	ev.Digests, hashErr = contentDigests(ctx, in)
+	ev.Digests, hashErr = in.ContentDigests(ctx)
 	if err := l.Add(mavenName(org, name), revision, 0, ev); err != nil {
 		return l.End(err)
 	}
@@ -397,7 +397,7 @@ func ivyRevision(in *inventory.File, name, base string) string {
 		if in.HasSibling("../ivy-" + revision + ".xml") {
 			return revision
 		}
-		if revision, _, ok = cutLast(revision, "-"); !ok {
+		if revision, _, ok = cutAtLast(revision, "-"); !ok {
 			break
 		}
 	}
@@ -431,7 +431,7 @@ func isCoursier(dir string) bool {
 // coursierURL gives the URL whose file, or directory, stands at a path.
 func coursierURL(at string) (scheme, rest string, ok bool) {
 	for _, cache := range []string{"/coursier/v1/", "/Coursier/v1/", "/.coursier/cache/v1/", "/Coursier/cache/v1/"} {
-		if _, url, found := cutLast(at, cache); found {
+		if _, url, found := cutAtLast(at, cache); found {
 			scheme, rest, ok = strings.Cut(url, "/")
 			return scheme, rest, ok && (scheme == "https" || scheme == "http")
 		}
@@ -451,11 +451,11 @@ func isCoursierFile(base, file string) bool {
 // repository, which is not marked, and the group.
 func readCoursierFile(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Maven")
-	scheme, rest, _ := coursierURL(placeOf(in))
+	scheme, rest, _ := coursierURL(in.Place())
 	host, file, _ := strings.Cut(rest, "/")
-	dir, _, _ := cutLast(file, "/")
-	dir, version, _ := cutLast(dir, "/")
-	dir, artifact, _ := cutLast(dir, "/")
+	dir, _, _ := cutAtLast(file, "/")
+	dir, version, _ := cutAtLast(dir, "/")
+	dir, artifact, _ := cutAtLast(dir, "/")
 	// The host may have a user before it, and both are escaped.
 	ev := rapsheet.Evidence{}
 	if plain, err := url.PathUnescape(host); err == nil {

@@ -42,7 +42,7 @@ func isComposerFile(base, _ string) bool {
 // archive's composer.json, if there, which it seldom is (https://getcomposer.org/doc/04-schema.md#version).
 func readComposerFile(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Packagist")
-	dir := path.Dir(placed(in))
+	dir := path.Dir(in.Place())
 	name := path.Base(path.Dir(dir)) + "/" + path.Base(dir)
 	var ev rapsheet.Evidence
 	var own composerJSON

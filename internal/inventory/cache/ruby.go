@@ -45,7 +45,7 @@ func isGem(base, _ string) bool { return strings.HasSuffix(base, ".gem") }
 func readGem(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "RubyGems")
 	stem := strings.TrimSuffix(path.Base(in.Path), ".gem")
-	ev := gemSource(l, path.Base(path.Dir(placed(in))))
+	ev := gemSource(l, path.Base(path.Dir(in.Place())))
 	var name, version string
 	at, size, done, err := in.Random(ctx)
 	if err == nil {
@@ -88,13 +88,6 @@ func gemSource(l *inventory.List, dir string) rapsheet.Evidence {
 		}
 	}
 	return rapsheet.Evidence{}
-}
-
-func cutAtLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // The lines of a specification as rubygems writes it (Gem::Specification#to_yaml).

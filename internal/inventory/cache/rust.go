@@ -21,7 +21,7 @@ func rustKinds() []inventory.Kind {
 
 // isCrateCache matches …/registry/cache/<index>.
 func isCrateCache(dir string) bool {
-	dir, _, _ = cutLast(dir, "/")
+	dir, _, _ = cutAtLast(dir, "/")
 	return strings.HasSuffix(dir, "/registry/cache")
 }
 
@@ -29,8 +29,8 @@ func isCrate(base, _ string) bool { return strings.HasSuffix(base, ".crate") }
 
 // isCrateSource matches …/registry/src/<index>/<name>-<version>.
 func isCrateSource(dir string) bool {
-	dir, _, _ = cutLast(dir, "/")
-	dir, _, _ = cutLast(dir, "/")
+	dir, _, _ = cutAtLast(dir, "/")
+	dir, _, _ = cutAtLast(dir, "/")
 	return strings.HasSuffix(dir, "/registry/src")
 }
 
@@ -39,11 +39,11 @@ func isCargoOK(base, _ string) bool { return base == ".cargo-ok" }
 
 func readCrate(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "crates.io")
-	dir, base := path.Split(placeOf(in))
+	dir, base := path.Split(in.Place())
 	name, version := crateVersion(strings.TrimSuffix(base, ".crate"))
 	ev := crateOrigin(l, path.Base(dir))
 	var hashErr error
-	ev.Digests, hashErr = contentDigests(ctx, in)
+	ev.Digests, hashErr = in.ContentDigests(ctx)
 	if err := l.Add(name, version, 0, ev); err != nil {
 		return l.End(err)
 	}
@@ -52,7 +52,7 @@ func readCrate(ctx context.Context, in *inventory.File, out *inventory.Sink) err
 
 func readCrateSource(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "crates.io")
-	index, crate := path.Split(path.Dir(placeOf(in)))
+	index, crate := path.Split(path.Dir(in.Place()))
 	name, version := crateVersion(crate)
 	return l.End(l.Add(name, version, 0, crateOrigin(l, path.Base(index))))
 }
@@ -95,7 +95,7 @@ func beginsVersion(s string) bool {
 // of crates.io is on github.com, and its hash depends on Cargo's version and the platform (its issue 8572): what is
 // from there and not known to be crates.io is not said to be from elsewhere.
 func crateOrigin(l *inventory.List, index string) rapsheet.Evidence {
-	host, hash, _ := cutLast(index, "-")
+	host, hash, _ := cutAtLast(index, "-")
 	switch {
 	case len(hash) != 16 || strings.Trim(hash, "0123456789abcdef") != "":
 		return rapsheet.Evidence{}

@@ -38,7 +38,7 @@ func TestCargoHome(t *testing.T) {
 		".cargo/git/checkouts/x-0123456789abcdef/0123456/.cargo-ok":            "",
 	})
 	none := ": entries without a usable name (missing, not UTF-8, or longer than the limit)"
-	wantLines(t, cached(t, root, false), []string{
+	compare(t, cached(t, root, false), []string{
 		archives + "-0123456789abcdef/local-1.0.0.crate local@1.0.0 registry",
 		archives + "crates.corp.example-0123456789abcdef/own-0.1.0.crate own@0.1.0 registry crates.corp.example",
 		archives + "github.com-0123456789abcdef/x-1.0.0.crate x@1.0.0 registry",
@@ -77,7 +77,7 @@ func TestCargoClient(t *testing.T) {
 		}
 		got = append(got, line)
 	}
-	wantLines(t, got, []string{
+	compare(t, got, []string{
 		".home/.cargo/registry/cache/INDEX/planted-1.0.0.crate planted@1.0.0 registry 127.0.0.1",
 		".home/.cargo/registry/src/INDEX/planted-1.0.0/.cargo-ok planted@1.0.0 registry 127.0.0.1",
 	})

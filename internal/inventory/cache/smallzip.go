@@ -3,15 +3,12 @@ package cache
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"path/filepath"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
@@ -62,28 +59,6 @@ func (l *listingAt) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return l.at.ReadAt(p, off)
-}
-
-// digestsOf hashes an archive whose content is not looked at; see [inventory.File.Digests].
-func digestsOf(ctx context.Context, in *inventory.File) ([]rapsheet.Digest, error) {
-	if !in.Hash {
-		return nil, nil
-	}
-	at, size, done, err := in.Random(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return in.Digests(at, size)
-}
-
-// placed gives the absolute path of a file, for what the directories above it say even if the walk began in them.
-func placed(in *inventory.File) string {
-	abs, err := filepath.Abs(in.Path)
-	if err != nil {
-		return in.Path
-	}
-	return filepath.ToSlash(abs)
 }
 
 // hexDigits reports whether s is of lower-case hexadecimal digits.

@@ -28,6 +28,7 @@ import (
 func Kinds() []inventory.Kind {
 	return []inventory.Kind{
 		{Name: "node_modules", Match: isNodePackage, Read: readNodePackage, Installed: true},
+		{Name: ".pnp.cjs", Match: isPnP, Read: readPnP},
 		{Name: "site-packages", Match: isPythonMetadata, Read: readPythonMetadata, Installed: true},
 		{Name: "pipx", Match: isPipxMetadata, Read: readPipxMetadata, Installed: true},
 		{Name: "uv-tool", Match: isUvReceipt, Read: readUvReceipt, Installed: true},

@@ -34,7 +34,12 @@ func TestNodeClients(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.client+" "+strings.Join(tt.args, " "), func(t *testing.T) {
-			client := clienttest.Program(t, tt.client)
+			var client string
+			if tt.client == "yarn" { // which other versions are called, too
+				client = clienttest.Script(t, "yarn/bin/yarn.js")
+			} else {
+				client = clienttest.Program(t, tt.client)
+			}
 			dir := clienttest.Tree(t, map[string]string{"package.json": project, ".npmrc": "registry=" + srv.URL + "/\n", ".yarnrc": "registry \"" + srv.URL + "\"\n"})
 			clienttest.Run(t, dir, nil, client, tt.args...)
 			// What clients keep for themselves is another matter.

@@ -1,0 +1,24 @@
+package clienttest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Script finds a program of an npm package by its path in that package, "yarn/bin/yarn.js": beside the directories of
+// RAPSHEET_TOOLS, where the programs of different packages may have one name, as those of Yarn 1 and Yarn 4 do. One
+// that is missing skips the test, or fails it in CI.
+func Script(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
+		if at := filepath.Join(dir, "..", filepath.FromSlash(name)); executable(at) {
+			return at
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: scripts/test installs it", name)
+	}
+	t.Skipf("%s is not here", name)
+	return ""
+}

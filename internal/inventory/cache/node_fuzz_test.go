@@ -1,0 +1,165 @@
+package cache_test
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/cache"
+)
+
+// fuzzNode fuzzes the kind that reads the file at a path, and what stands beside it: no panic, no identifier above
+// the limit, no credentials, and the same reading twice.
+func fuzzNode(f *testing.F, at, beside string, seeds ...[2]string) {
+	f.Add("", "")
+	f.Add("\ufeff", "\xff\xfea\x00")
+	for _, s := range seeds {
+		f.Add(s[0], s[1])
+	}
+	var kind *inventory.Kind
+	for _, k := range cache.Kinds() {
+		if kind == nil && (k.Dir == nil || k.Dir("/"+path.Dir(at))) && k.Match(path.Base(at), "/"+at) {
+			kind = &k
+		}
+	}
+	if kind == nil {
+		f.Fatalf("no kind reads %s", at)
+	}
+	f.Fuzz(func(t *testing.T, content, other string) {
+		read := func() (saw []string) {
+			in := &inventory.File{Path: at, Rel: at, Size: int64(len(content)), R: strings.NewReader(content), FS: fstest.MapFS{beside: {Data: []byte(other)}, at: {Data: []byte(content)}}}
+			err := kind.Read(t.Context(), in, &inventory.Sink{File: in, Kind: kind.Name, Yield: func(s rapsheet.Sighting, err error) bool {
+				var note *rapsheet.Note
+				if err != nil && !errors.As(err, &note) {
+					t.Errorf("an error that is no note: %v", err)
+				}
+				if err == nil && (s.Package.Name == "" || len(s.Package.Name) > ecosystem.MaxIdentifier || len(s.Package.Version) > ecosystem.MaxIdentifier) {
+					t.Errorf("seen: %+.200v", s)
+				}
+				if strings.Contains(s.Evidence.URL, "SECRET") {
+					t.Errorf("evidence with credentials: %q", s.Evidence.URL)
+				}
+				saw = append(saw, s.Package.String())
+				return true
+			}})
+			if err != nil {
+				saw = append(saw, "error")
+			}
+			return saw
+		}
+		first := read()
+		if again := read(); !slices.Equal(first, again) {
+			t.Errorf("not the same twice: %q, %q", first, again)
+		}
+	})
+}
+
+func FuzzNPMBucket(f *testing.F) {
+	integrity, at := sri("x")
+	fuzzNode(f, bucket("0"), at,
+		[2]string{request("https://u:SECRET@registry.npmjs.org/@s%2fone/-/one-1.0.0.tgz?SECRET", `"`+integrity+`"`, ""), "x"},
+		[2]string{request("https://codeload.github.com/o/r/tar.gz/0", `"`+integrity+`"`, `"resHeaders":{"content-type":["x"]}`) + line(`{"key":"pacote:tarball:file:x"}`), "\x1f\x8b"})
+}
+
+// FuzzNPMEntry is FuzzNPMBucket behind the checksum of a line.
+func FuzzNPMEntry(f *testing.F) {
+	integrity, at := sri("x")
+	f.Add(`{"key":"make-fetch-happen:request-cache:https://u:SECRET@h/one/-/one-1.0.0.tgz","integrity":"`+integrity+`"}`, "")
+	f.Add(`{"key":"pacote:tarball:git+ssh://u:SECRET@h/o/r.git","integrity":"`+integrity+`","metadata":{"reqHeaders":{"accept":1}}}`, `{}`)
+	kind := cache.Kinds()[0]
+	f.Fuzz(func(t *testing.T, one, two string) {
+		content := line(one) + line(two)
+		in := &inventory.File{Path: bucket("0"), Rel: bucket("0"), R: strings.NewReader(content), FS: fstest.MapFS{at: {Data: []byte("x")}}}
+		_ = kind.Read(t.Context(), in, &inventory.Sink{File: in, Yield: func(s rapsheet.Sighting, err error) bool {
+			if strings.Contains(s.Evidence.URL, "SECRET") {
+				t.Errorf("evidence with credentials: %q", s.Evidence.URL)
+			}
+			if err == nil && s.Package.Name == "" {
+				t.Errorf("seen: %+.200v", s)
+			}
+			return true
+		}})
+	})
+}
+
+func FuzzPNPMIndex(f *testing.F) {
+	integrity, at := sri("{}")
+	at = strings.Replace(strings.TrimPrefix(at, "_cacache/content-v2/sha512/"), "/", "", 2)
+	fuzzNode(f, "v3/files/00/"+strings.Repeat("0", 126)+"-index.json", "v3/files/"+at[:2]+"/"+at[2:],
+		[2]string{`{"name": "a", "version": "1.0.0"}`, ""}, [2]string{`{"files": {"package.json": {"integrity": "` + integrity + `"}}}`, `{"name": "a"}`})
+}
+
+func FuzzPNPMDatabase(f *testing.F) {
+	at := filepath.Join(f.TempDir(), "index.db")
+	db, err := sql.Open("sqlite", at)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE package_index (key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID; INSERT INTO package_index VALUES ('sha512-x' || char(9) || 'a@1.0.0', x'00'), ('a@https://u:SECRET@h/a/-/a-1.tgz' || char(9) || 'built', x'00')"); err != nil {
+		f.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		f.Fatal(err)
+	}
+	b, err := os.ReadFile(at)
+	if err != nil {
+		f.Fatal(err)
+	}
+	fuzzNode(f, "store/v11/index.db", "store/v11/files/00/x", [2]string{string(b), ""})
+}
+
+func FuzzYarnClassic(f *testing.F) {
+	dir := "v6/npm-a-1.0.0-0-integrity/node_modules/a/"
+	fuzzNode(f, dir+"package.json", dir+".yarn-metadata.json",
+		[2]string{`{"name": "a", "version": "1.0.0"}`, `{"remote": {"type": "tarball", "reference": "https://u:SECRET@h/b/-/b-1.tgz#0", "hash": "0", "integrity": "x", "cacheIntegrity": ""}}`})
+}
+
+func FuzzYarnZip(f *testing.F) {
+	fuzzNode(f, ".yarn/cache/a-npm-1.0.0-0123456789-10c0.zip", "x",
+		[2]string{"PK\x05\x06" + strings.Repeat("\x00", 18), ""})
+}
+
+func FuzzBunPackage(f *testing.F) {
+	fuzzNode(f, "cache/@s/a@1.0.0@@h__0@@@1/package.json", "x", [2]string{`{"name": "a", "version": "1.0.0"}`, ""})
+}
+
+func FuzzCorepack(f *testing.F) {
+	fuzzNode(f, "corepack/v1/a/1.0.0/.corepack", "x", [2]string{`{"locator": {"name": "yarn", "reference": "4.0.0+sha1.0"}, "hash": "sha1.0"}`, ""},
+		[2]string{`{"locator": {"name": "yarn", "reference": "https://u:SECRET@h/x"}}`, ""})
+}
+
+// FuzzNodeKinds asks the kinds about any path, and reads what they match: paths are data.
+func FuzzNodeKinds(f *testing.F) {
+	for _, at := range []string{
+		"_cacache/index-v5/00/00/" + strings.Repeat("0", 60), "_cacache/index-v6/0/0/x", "v3/files/00/" + strings.Repeat("0", 126) + "-index.json",
+		"v10/index/00/" + strings.Repeat("0", 62) + "-@s+a@1.0.0.json", "v11/index.db", "store/v12/a/b/c", "v6/npm-a/node_modules/@s/a/package.json",
+		"@s/a@1.0.0@@h__0@@@1/package.json", "@GH@@@@1/package.json", "corepack/v1/a/1/.corepack", ".yarn/cache/-npm-.zip",
+	} {
+		f.Add(at, `{"name": "a", "version": "1.0.0"}`)
+	}
+	kinds := cache.Kinds()
+	f.Fuzz(func(t *testing.T, at, content string) {
+		dir, base := path.Split("/" + at)
+		for _, k := range kinds {
+			if k.Dir != nil && !k.Dir(path.Clean(dir)) || !k.Match(base, "/"+at) {
+				continue
+			}
+			in := &inventory.File{Path: at, Rel: at, Size: int64(len(content)), R: strings.NewReader(content)}
+			_ = k.Read(t.Context(), in, &inventory.Sink{File: in, Yield: func(s rapsheet.Sighting, err error) bool {
+				if err == nil && (s.Package.Name == "" || len(s.Package.Name) > ecosystem.MaxIdentifier) {
+					t.Errorf("seen: %+.200v", s)
+				}
+				return true
+			}})
+		}
+	})
+}
