@@ -159,7 +159,7 @@ func (s siblings) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	f, err := s.top.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|nonblock, 0)
+	f, err := s.top.openBeneath(name, os.O_RDONLY|nonblock)
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +175,21 @@ func (s siblings) Open(name string) (fs.File, error) {
 		return f, nil
 	}
 	return &boundedFile{File: f, r: bounded.Reader(f, s.limit, "file")}, nil
+}
+
+// Stat implements [fs.StatFS], without opening the file.
+func (s siblings) Stat(name string) (fs.FileInfo, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrInvalid}
+	}
+	info, err := s.top.statBeneath(name)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "stat", Path: name, Err: errors.New("is a special file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
 }
 
 type boundedFile struct {

@@ -58,3 +58,6 @@ func (b boundedFS) Open(name string) (fs.File, error) {
 	}
 	return &boundedFile{File: f, r: bounded.Reader(f, b.limit, "file")}, nil
 }
+
+// Stat implements [fs.StatFS].
+func (b boundedFS) Stat(name string) (fs.FileInfo, error) { return fs.Stat(b.FS, name) }
