@@ -193,6 +193,10 @@ func (a *app) openCatalog(ctx context.Context, path string) (*index.Index, error
 // addList makes a catalog of a list, for this run alone.
 func (a *app) addList(ctx context.Context, o *opened, path string, sf *sourceFlags) error {
 	claims, notes, err := a.claims(ctx, path, sf, nil)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return &usageError{usage.msg, "the mapping can be given: --list-ecosystem, --list-columns (see `rapsheet catalog import --help` for what a list may be)"}
+	}
 	if err != nil {
 		return err
 	}

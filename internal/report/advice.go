@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/printable"
 )
 
@@ -27,10 +28,12 @@ var ran = map[string]string{
 // advice is what to do about the malicious findings, most urgent first; each is
 // one paragraph of printable text.
 func advice(findings []*rapsheet.Finding) []string {
-	var whole, versions, ecosystems []string
+	var whole, versions, renamed, ecosystems []string
 	for _, f := range findings {
 		name := printable.Name(f.Package.Name)
-		if f.Verdict == rapsheet.VerdictPackage {
+		if e, ok := ecosystem.Find(f.Record.Ecosystem); ok && !e.SameName(f.Record.Name, f.Package.Name) {
+			renamed = append(renamed, name)
+		} else if f.Verdict == rapsheet.VerdictPackage {
 			whole = append(whole, name)
 		} else {
 			versions = append(versions, name)
@@ -42,6 +45,9 @@ func advice(findings []*rapsheet.Finding) []string {
 	}
 	if len(whole) > 0 {
 		out = append(out, "Remove "+names(whole)+": no version is known to be good.")
+	}
+	if len(renamed) > 0 {
+		out = append(out, "Remove "+names(renamed)+": its archive is one on record, under another name. Find out who gave it that name.")
 	}
 	if len(versions) > 0 {
 		out = append(out, "Replace the versions on record of "+names(versions)+": other versions may be clean. Pin one that is, and install it afresh from a reviewed lockfile.")
