@@ -23,9 +23,11 @@ import (
 	"github.com/rapsheet/rapsheet"
 )
 
-// Program finds a package manager. One that is missing skips the test, or fails it in CI.
+// Program finds a package manager. One that is missing skips the test, or fails it in CI. With -short the test is
+// skipped: the race detector, which runs so, sees nothing of other programs.
 func Program(t *testing.T, name string) string {
 	t.Helper()
+	long(t)
 	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
 		if at := filepath.Join(dir, name); executable(at) {
 			return at
@@ -39,6 +41,13 @@ func Program(t *testing.T, name string) string {
 		t.Skipf("%s is not here", name)
 	}
 	return at
+}
+
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("real package managers take their time")
+	}
 }
 
 func executable(name string) bool {

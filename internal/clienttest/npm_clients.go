@@ -11,6 +11,7 @@ import (
 // that is missing skips the test, or fails it in CI.
 func Script(t *testing.T, name string) string {
 	t.Helper()
+	long(t)
 	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
 		if at := filepath.Join(dir, "..", filepath.FromSlash(name)); executable(at) {
 			return at

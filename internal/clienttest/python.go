@@ -175,6 +175,7 @@ func split(file string) (name, version string) {
 // about any pip at all.
 func Pip(t *testing.T, from, below string) string {
 	t.Helper()
+	long(t)
 	var all []string
 	if at, err := exec.LookPath("python3"); err == nil {
 		all = append(all, at)

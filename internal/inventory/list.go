@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
@@ -256,4 +260,24 @@ func (c *LineCounter) Of(offset int) int {
 		c.at = offset
 	}
 	return c.line + 1
+}
+
+// DecodeJSON reads JSON that a program wrote, as its own readers do: the last of equal keys counts. An error says the
+// line.
+func DecodeJSON(b []byte, into any) error {
+	b = bytes.TrimPrefix(b, BOM)
+	if !utf8.Valid(b) {
+		return errors.New("not UTF-8")
+	}
+	err := json.Unmarshal(b, into, jsontext.AllowDuplicateNames(true))
+	var syntax *jsontext.SyntacticError
+	var semantic *json.SemanticError
+	switch {
+	case errors.As(err, &syntax):
+		lines := LineCounter{Text: b}
+		return AtLine(lines.Of(int(syntax.ByteOffset)), "%w", syntax.Err)
+	case errors.As(err, &semantic):
+		return fmt.Errorf("%s is not what it should be", cmp.Or(string(semantic.JSONPointer), "the file"))
+	}
+	return err
 }

@@ -230,6 +230,43 @@ func (in *File) Sibling(name string, limit int64) ([]byte, bool) {
 	return in.ReadFile(path.Join(path.Dir(in.Rel), name), limit)
 }
 
+// maxDirectory bounds the entries of a directory that readers look at.
+const maxDirectory = 200_000
+
+// ReadDir gives the entries of a directory of the tree, sorted by name; nil if it cannot be read. A
+// directory of more than 200,000 entries gives as many.
+func (in *File) ReadDir(name string) []fs.DirEntry {
+	if in.FS == nil {
+		return nil
+	}
+	f, err := in.FS.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	d, ok := f.(fs.ReadDirFile)
+	if !ok {
+		return nil
+	}
+	list, err := d.ReadDir(maxDirectory)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list
+}
+
+// Subdirectories gives the names of the directories in a directory of the tree, as [File.ReadDir].
+func (in *File) Subdirectories(name string) []string {
+	var names []string
+	for _, e := range in.ReadDir(name) {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // HasFile reports whether the tree has a file of that name, by its path from the root.
 func (in *File) HasFile(name string) bool {
 	if in.FS == nil {

@@ -99,7 +99,7 @@ func nugetSource(l *inventory.List, in *inventory.File) (rapsheet.Evidence, erro
 		Version int    `json:"version"`
 		Source  string `json:"source"`
 	}
-	if !unmarshal(b, &m) {
+	if inventory.DecodeJSON(b, &m) != nil {
 		return rapsheet.Evidence{}, errors.New("not the JSON that NuGet writes: where the package came from was not read")
 	}
 	switch {

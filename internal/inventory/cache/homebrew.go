@@ -41,8 +41,8 @@ func isCaskConfig(base, _ string) bool { return base == "config.json" }
 // readCellar counts formulae by version.
 func readCellar(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	return brewNote(ctx, in, out, path.Dir(path.Dir(path.Dir(in.Rel))), "versions of Homebrew's formulae", func(cellar string) (all []string) {
-		for _, formula := range subdirectoriesOf(in, cellar) {
-			for _, version := range subdirectoriesOf(in, path.Join(cellar, formula)) {
+		for _, formula := range in.Subdirectories(cellar) {
+			for _, version := range in.Subdirectories(path.Join(cellar, formula)) {
 				all = append(all, path.Join(cellar, formula, version, brewReceipt))
 			}
 		}
@@ -53,7 +53,7 @@ func readCellar(ctx context.Context, in *inventory.File, out *inventory.Sink) er
 // readCaskroom counts casks.
 func readCaskroom(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	return brewNote(ctx, in, out, path.Dir(path.Dir(path.Dir(in.Rel))), "Homebrew's casks", func(caskroom string) (all []string) {
-		for _, cask := range subdirectoriesOf(in, caskroom) {
+		for _, cask := range in.Subdirectories(caskroom) {
 			all = append(all, path.Join(caskroom, cask, caskConfig))
 		}
 		return all

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/url"
 	"path"
 	"slices"
@@ -312,43 +311,12 @@ func readGradleVersion(_ context.Context, in *inventory.File, out *inventory.Sin
 	if name := path.Base(path.Dir(in.Place())); name != "modules-2" {
 		return fmt.Errorf("Gradle's cache in the layout %q is not known: not read", name)
 	}
-	for _, name := range subdirectoriesOf(in, path.Dir(in.Rel)) {
+	for _, name := range in.Subdirectories(path.Dir(in.Rel)) {
 		if strings.HasPrefix(name, "files-") && name != "files-2.1" {
 			out.Note(rapsheet.NoteUnread, 0, "Gradle's cache has files in the layout %q, which is not known: not read", name)
 		}
 	}
 	return nil
-}
-
-// maxDirectories bounds the entries of a directory that are looked at.
-const maxDirectories = 100_000
-
-// subdirectoriesOf gives the names of the directories in a directory of the tree, sorted.
-func subdirectoriesOf(in *inventory.File, dir string) []string {
-	if in.FS == nil {
-		return nil
-	}
-	f, err := in.FS.Open(dir)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	d, ok := f.(fs.ReadDirFile)
-	if !ok {
-		return nil
-	}
-	list, err := d.ReadDir(maxDirectories)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil
-	}
-	var names []string
-	for _, e := range list {
-		if e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // ivyCache stands in the path of Ivy's files, sbt's before its version 1.3 among them: the default pattern is

@@ -1,19 +1,11 @@
 package cache
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
@@ -201,27 +193,6 @@ func digestOf(value string) []rapsheet.Digest {
 	return nil
 }
 
-// decode reads JSON that a program wrote, as its own readers do: the last of equal keys counts.
-func decode(b []byte, into any) error {
-	b = bytes.TrimPrefix(b, inventory.BOM)
-	if !utf8.Valid(b) {
-		return errors.New("not UTF-8")
-	}
-	if err := json.Unmarshal(b, into, jsontext.AllowDuplicateNames(true)); err != nil {
-		var syntax *jsontext.SyntacticError
-		if errors.As(err, &syntax) {
-			lines := inventory.LineCounter{Text: b}
-			return inventory.AtLine(lines.Of(int(syntax.ByteOffset)), "%w", syntax.Err)
-		}
-		var semantic *json.SemanticError
-		if errors.As(err, &semantic) {
-			return fmt.Errorf("%s is not what it should be", cmp.Or(string(semantic.JSONPointer), "the file"))
-		}
-		return err
-	}
-	return nil
-}
-
 // isCorepackTool matches …/corepack/v1/<name>/<version>, and the same without v1 as older ones have it.
 func isCorepackTool(dir string) bool {
 	dir, version := cutLast(dir)
@@ -250,7 +221,7 @@ func readCorepack(ctx context.Context, in *inventory.File, out *inventory.Sink) 
 			return err
 		}
 		var p called
-		if err := decode(b, &p); err != nil {
+		if err := inventory.DecodeJSON(b, &p); err != nil {
 			return err
 		}
 		return l.End(sendCalled(l, p, called{}, ev))
@@ -266,7 +237,7 @@ func readCorepack(ctx context.Context, in *inventory.File, out *inventory.Sink) 
 		} `json:"locator"`
 		Hash string `json:"hash"`
 	}
-	if err := decode(b, &c); err != nil {
+	if err := inventory.DecodeJSON(b, &c); err != nil {
 		return err
 	}
 	name, version := c.Locator.Name, release(c.Locator.Reference)

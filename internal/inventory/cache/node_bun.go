@@ -64,7 +64,7 @@ func readBunPackage(ctx context.Context, in *inventory.File, out *inventory.Sink
 	var own called
 	b, err := in.All()
 	if err == nil {
-		err = decode(b, &own)
+		err = inventory.DecodeJSON(b, &own)
 	}
 	l := inventory.NewList(ctx, out, "npm")
 	if sent := sendCalled(l, own, known, ev); sent != nil {

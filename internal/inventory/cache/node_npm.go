@@ -137,7 +137,7 @@ func (b *npmBucket) line(line []byte) error {
 	sum, text, _ := bytes.Cut(line, []byte{'\t'})
 	text, _, _ = bytes.Cut(text, []byte{'\t'})
 	var e npmEntry
-	if is := sha1.Sum(text); hex.EncodeToString(is[:]) != string(sum) || decode(text, &e) != nil {
+	if is := sha1.Sum(text); hex.EncodeToString(is[:]) != string(sum) || inventory.DecodeJSON(text, &e) != nil {
 		b.broken++
 		return nil
 	}
@@ -276,7 +276,7 @@ func archivedPackage(ctx context.Context, r io.Reader) (called, error) {
 			return called{}, err
 		}
 		var p called
-		if err := decode(b, &p); err != nil {
+		if err := inventory.DecodeJSON(b, &p); err != nil {
 			return called{}, err
 		}
 		if p.Name == "" {

@@ -72,7 +72,7 @@ func readPNPMIndex(ctx context.Context, in *inventory.File, out *inventory.Sink)
 			Integrity string `json:"integrity"`
 		} `json:"files"`
 	}
-	torn := decode(b, &index)
+	torn := inventory.DecodeJSON(b, &index)
 	l := inventory.NewList(ctx, out, "npm")
 	var ev rapsheet.Evidence
 	var known called
@@ -127,7 +127,7 @@ func pnpmPackage(id string, ev *rapsheet.Evidence) called {
 func pnpmManifest(in *inventory.File, files, integrity string) (called, error) {
 	for _, d := range ecosystem.Integrity(integrity) {
 		var p called
-		if b, ok := in.ReadFile(path.Join(files, d.Hex[:2], d.Hex[2:]), maxPackageJSON); ok && decode(b, &p) == nil && p.Name != "" {
+		if b, ok := in.ReadFile(path.Join(files, d.Hex[:2], d.Hex[2:]), maxPackageJSON); ok && inventory.DecodeJSON(b, &p) == nil && p.Name != "" {
 			return p, nil
 		}
 	}

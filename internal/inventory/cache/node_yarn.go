@@ -47,7 +47,7 @@ func readYarnClassic(ctx context.Context, in *inventory.File, out *inventory.Sin
 		} `json:"remote"`
 	}
 	if b, ok := in.Sibling(".yarn-metadata.json", maxPackageJSON); ok {
-		if err := decode(b, &meta); err != nil {
+		if err := inventory.DecodeJSON(b, &meta); err != nil {
 			out.Note(rapsheet.NoteInfo, 0, "where it came from is not known: .yarn-metadata.json beside it could not be read")
 		}
 	}
@@ -62,7 +62,7 @@ func readYarnClassic(ctx context.Context, in *inventory.File, out *inventory.Sin
 	var own called
 	b, err := in.All()
 	if err == nil {
-		err = decode(b, &own)
+		err = inventory.DecodeJSON(b, &own)
 	}
 	if known.Name == "" {
 		if dir := path.Dir(in.Rel); path.Base(path.Dir(dir)) == "node_modules" {
@@ -177,5 +177,5 @@ func zippedPackage(f *zipFile) (called, error) {
 		return called{}, err
 	}
 	var p called
-	return p, decode(b, &p)
+	return p, inventory.DecodeJSON(b, &p)
 }

@@ -88,7 +88,7 @@ func readComposerJSON(files []*zipFile) (c composerJSON, err error) {
 		if err != nil {
 			return composerJSON{}, err
 		}
-		if !unmarshal(b, &c) {
+		if inventory.DecodeJSON(b, &c) != nil {
 			return composerJSON{}, errors.New("composer.json in the archive is not what it should be")
 		}
 		return c, nil

@@ -3,10 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -54,7 +51,7 @@ func isCacheTag(base, _ string) bool { return base == "CACHEDIR.TAG" }
 // readCacheTag looks for buckets of versions that are not known.
 func readCacheTag(_ context.Context, in *inventory.File, out *inventory.Sink) error {
 	dir := path.Dir(in.Rel)
-	for _, e := range directoryEntries(in, dir) {
+	for _, e := range in.ReadDir(dir) {
 		if !e.IsDir() {
 			continue
 		}
@@ -67,28 +64,6 @@ func readCacheTag(_ context.Context, in *inventory.File, out *inventory.Sink) er
 		}
 	}
 	return nil
-}
-
-// directoryEntries gives the entries of a directory of the tree, sorted.
-func directoryEntries(in *inventory.File, dir string) []fs.DirEntry {
-	if in.FS == nil {
-		return nil
-	}
-	f, err := in.FS.Open(dir)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	d, ok := f.(fs.ReadDirFile)
-	if !ok {
-		return nil
-	}
-	list, err := d.ReadDir(maxUvPointers)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil
-	}
-	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return list
 }
 
 // isUvArchive matches …/archive-v0/<id>/<name>-<version>.dist-info.
@@ -128,7 +103,7 @@ func uvPointers(ctx context.Context, in *inventory.File, l *inventory.List, root
 	all := map[string]rapsheet.Evidence{}
 	left := maxUvPointers
 	read := func(dir, where string) {
-		for _, e := range directoryEntries(in, dir) {
+		for _, e := range in.ReadDir(dir) {
 			ext := path.Ext(e.Name())
 			if e.IsDir() || ext != ".http" && ext != ".rev" || left <= 0 || ctx.Err() != nil {
 				continue
@@ -152,20 +127,20 @@ func uvPointers(ctx context.Context, in *inventory.File, l *inventory.List, root
 			}
 		}
 	}
-	for _, bucket := range directoryEntries(in, root) {
+	for _, bucket := range in.ReadDir(root) {
 		name, version, ok := uvBucket(bucket.Name())
 		if !ok || name != "wheels" || version > uvBuckets[name] {
 			continue
 		}
-		for _, where := range directoryEntries(in, path.Join(root, bucket.Name())) {
+		for _, where := range in.ReadDir(path.Join(root, bucket.Name())) {
 			dir := path.Join(root, bucket.Name(), where.Name())
-			for _, sub := range directoryEntries(in, dir) {
+			for _, sub := range in.ReadDir(dir) {
 				at := path.Join(dir, sub.Name())
 				if where.Name() == "pypi" {
 					read(at, where.Name())
 					continue
 				}
-				for _, name := range directoryEntries(in, at) {
+				for _, name := range in.ReadDir(at) {
 					read(path.Join(at, name.Name()), where.Name())
 				}
 			}
@@ -384,7 +359,7 @@ func (s *uvSource) read(in *inventory.File, l *inventory.List) error {
 		return err
 	}
 	id := ""
-	for _, e := range directoryEntries(in, path.Dir(in.Rel)) {
+	for _, e := range in.ReadDir(path.Dir(in.Rel)) {
 		if e.IsDir() && slices.Contains(p.texts, e.Name()) {
 			id = e.Name()
 		}
@@ -396,7 +371,7 @@ func (s *uvSource) read(in *inventory.File, l *inventory.List) error {
 	d := distribution{name: s.name, version: s.version}
 	if d.name == "" {
 		dir := path.Join(path.Dir(in.Rel), id)
-		for _, e := range directoryEntries(in, dir) {
+		for _, e := range in.ReadDir(dir) {
 			if w, ok := wheelName(e.Name()); ok {
 				d = w
 			}

@@ -2,15 +2,10 @@ package cache
 
 import (
 	"archive/zip"
-	"bytes"
 	"errors"
 	"io"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/rapsheet/rapsheet/internal/bounded"
-	"github.com/rapsheet/rapsheet/internal/inventory"
 )
 
 // maxZipDirectory bounds what is read to list a zip, in bytes; an entry takes 46 and its name.
@@ -69,9 +64,4 @@ func hexDigits(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// unmarshal reads JSON that a program wrote, as its own readers do: the last of equal keys counts.
-func unmarshal(b []byte, into any) bool {
-	return json.Unmarshal(bytes.TrimPrefix(b, inventory.BOM), into, jsontext.AllowDuplicateNames(true)) == nil
 }

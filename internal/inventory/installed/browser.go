@@ -46,11 +46,11 @@ func readChromeExtension(ctx context.Context, in *inventory.File, out *inventory
 
 // chromeExtensions gives the manifests below an Extensions directory, sorted.
 func chromeExtensions(in *inventory.File, dir string) (all []string) {
-	for _, id := range subdirectories(in, dir) {
+	for _, id := range in.Subdirectories(dir) {
 		if !isChromeID(id) {
 			continue
 		}
-		for _, version := range subdirectories(in, path.Join(dir, id)) {
+		for _, version := range in.Subdirectories(path.Join(dir, id)) {
 			manifest := path.Join(dir, id, version, "manifest.json")
 			if info, err := fs.Stat(in.FS, manifest); err == nil && info.Mode().IsRegular() {
 				if all = append(all, manifest); len(all) == maxBrowserExtensions {
@@ -81,7 +81,7 @@ func readFirefoxExtensions(ctx context.Context, in *inventory.File, out *invento
 			Location string `json:"location"` // "app-profile", "app-builtin", "app-system-defaults"
 		} `json:"addons"`
 	}
-	if err := decode(b, &profile); err != nil {
+	if err := inventory.DecodeJSON(b, &profile); err != nil {
 		return err
 	}
 	n := 0

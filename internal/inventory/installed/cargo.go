@@ -28,7 +28,7 @@ func readCargoInstalls(ctx context.Context, in *inventory.File, out *inventory.S
 	var crates struct {
 		Installs map[string]struct{} `json:"installs"`
 	}
-	if err := decode(b, &crates); err != nil {
+	if err := inventory.DecodeJSON(b, &crates); err != nil {
 		return err
 	}
 	l := inventory.NewList(ctx, out, "crates.io")

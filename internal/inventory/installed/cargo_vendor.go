@@ -27,7 +27,7 @@ func readCargoVendor(ctx context.Context, in *inventory.File, out *inventory.Sin
 	var sums struct {
 		Package string `json:"package"`
 	}
-	bad := decode(b, &sums)
+	bad := inventory.DecodeJSON(b, &sums)
 	var ev rapsheet.Evidence
 	if sums.Package != "" {
 		ev.Digests = inventory.Integrity([]string{"sha256:" + sums.Package})

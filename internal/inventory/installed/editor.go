@@ -47,7 +47,7 @@ func readEditorExtension(ctx context.Context, in *inventory.File, out *inventory
 			Source string `json:"source"` // "gallery", "vsix"
 		} `json:"__metadata"`
 	}
-	bad := decode(b, &p)
+	bad := inventory.DecodeJSON(b, &p)
 	var ev rapsheet.Evidence
 	kept := editorRecord(in, path.Base(path.Dir(in.Path)))
 	// An extension installed from a file may be the gallery's all the same: that says nothing.
@@ -97,7 +97,7 @@ func editorRecord(in *inventory.File, dir string) editorExtension {
 	kept := in.Once("editor "+name, func() any {
 		b, ok := in.ReadFile(name, maxTree)
 		var all []editorExtension
-		if !ok || decode(b, &all) != nil {
+		if !ok || inventory.DecodeJSON(b, &all) != nil {
 			return map[string]editorExtension(nil)
 		}
 		byDir := make(map[string]editorExtension, len(all))

@@ -12,14 +12,6 @@
 package installed
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
@@ -58,25 +50,4 @@ func also(l *inventory.List, name, at, version string, ev rapsheet.Evidence) err
 		return inventory.ErrStopped
 	}
 	return l.Add(at, version, 0, ev)
-}
-
-// decode reads JSON that a program wrote, as its own readers do: the last of equal keys counts.
-func decode(b []byte, into any) error {
-	b = bytes.TrimPrefix(b, inventory.BOM)
-	if !utf8.Valid(b) {
-		return errors.New("not UTF-8")
-	}
-	if err := json.Unmarshal(b, into, jsontext.AllowDuplicateNames(true)); err != nil {
-		var syntax *jsontext.SyntacticError
-		if errors.As(err, &syntax) {
-			lines := inventory.LineCounter{Text: b}
-			return inventory.AtLine(lines.Of(int(syntax.ByteOffset)), "%w", syntax.Err)
-		}
-		var semantic *json.SemanticError
-		if errors.As(err, &semantic) {
-			return fmt.Errorf("%s is not what it should be", semantic.JSONPointer)
-		}
-		return err
-	}
-	return nil
 }

@@ -58,7 +58,7 @@ func readNodePackage(ctx context.Context, in *inventory.File, out *inventory.Sin
 		Resolved  string `json:"_resolved"`  // npm 6 and older
 		Integrity string `json:"_integrity"` // the same
 	}
-	if err := decode(b, &p); err != nil {
+	if err := inventory.DecodeJSON(b, &p); err != nil {
 		// The directory still says what somebody meant to install.
 		if at != "" {
 			if err := l.Add(at, "", 0, rapsheet.Evidence{}); err != nil {
@@ -186,13 +186,13 @@ func (t *nodeTree) read(in *inventory.File, modules string) bool {
 	var lock struct {
 		Packages map[string]hiddenEntry `json:"packages"`
 	}
-	if b, ok := in.ReadFile(path.Join(modules, ".package-lock.json"), maxTree); ok && decode(b, &lock) == nil {
+	if b, ok := in.ReadFile(path.Join(modules, ".package-lock.json"), maxTree); ok && inventory.DecodeJSON(b, &lock) == nil {
 		t.hidden = lock.Packages
 	}
 	var integrity struct {
 		Lock map[string]string `json:"lockfileEntries"`
 	}
-	if b, ok := in.ReadFile(path.Join(modules, ".yarn-integrity"), maxTree); ok && decode(b, &integrity) == nil {
+	if b, ok := in.ReadFile(path.Join(modules, ".yarn-integrity"), maxTree); ok && inventory.DecodeJSON(b, &integrity) == nil {
 		t.yarn = map[string]installedPackage{}
 		for _, resolved := range integrity.Lock {
 			// The fragment is the archive's SHA-1.
@@ -210,7 +210,7 @@ func (t *nodeTree) read(in *inventory.File, modules string) bool {
 	var pnpm struct {
 		Registries map[string]string `json:"registries"`
 	}
-	if b, ok := in.ReadFile(path.Join(modules, ".modules.yaml"), maxTree); ok && decode(b, &pnpm) == nil {
+	if b, ok := in.ReadFile(path.Join(modules, ".modules.yaml"), maxTree); ok && inventory.DecodeJSON(b, &pnpm) == nil {
 		t.registries = pnpm.Registries
 	}
 	return t.hidden != nil || t.yarn != nil || t.registries != nil
@@ -284,7 +284,7 @@ func nodeAliases(in *inventory.File, modules string) map[string]string {
 			Dev          map[string]string `json:"devDependencies"`
 			Optional     map[string]string `json:"optionalDependencies"`
 		}
-		if !ok || decode(b, &p) != nil {
+		if !ok || inventory.DecodeJSON(b, &p) != nil {
 			return
 		}
 		for _, deps := range []map[string]string{p.Dependencies, p.Dev, p.Optional} {
@@ -304,12 +304,12 @@ func nodeAliases(in *inventory.File, modules string) map[string]string {
 		declared(path.Dir(modules))
 	}
 	n := 0
-	for _, name := range subdirectories(in, modules) {
+	for _, name := range in.Subdirectories(modules) {
 		if !strings.HasPrefix(name, "@") {
 			declared(path.Join(modules, name))
 			n++
 		} else {
-			for _, scoped := range subdirectories(in, path.Join(modules, name)) {
+			for _, scoped := range in.Subdirectories(path.Join(modules, name)) {
 				declared(path.Join(modules, name, scoped))
 				n++
 			}

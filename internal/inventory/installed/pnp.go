@@ -39,7 +39,7 @@ func readPnP(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 		// [[name, [[reference, …], …]], …]
 		Packages []jsontext.Value `json:"packageRegistryData"`
 	}
-	if err := decode(b, &state); err != nil {
+	if err := inventory.DecodeJSON(b, &state); err != nil {
 		return err
 	}
 	if state.Packages == nil {
@@ -146,21 +146,21 @@ func (p *pnp) entry(raw jsontext.Value) error {
 	var pair []jsontext.Value
 	var name string
 	var references []jsontext.Value
-	if decode(raw, &pair) != nil || len(pair) != 2 || decode(pair[1], &references) != nil {
+	if inventory.DecodeJSON(raw, &pair) != nil || len(pair) != 2 || inventory.DecodeJSON(pair[1], &references) != nil {
 		p.odd++
 		return nil
 	}
 	if pair[0].Kind() == 'n' {
 		return nil // the project
 	}
-	if decode(pair[0], &name) != nil {
+	if inventory.DecodeJSON(pair[0], &name) != nil {
 		p.odd++
 		return nil
 	}
 	for _, raw := range references {
 		var about []jsontext.Value
 		var reference string
-		if decode(raw, &about) != nil || len(about) == 0 || decode(about[0], &reference) != nil {
+		if inventory.DecodeJSON(raw, &about) != nil || len(about) == 0 || inventory.DecodeJSON(about[0], &reference) != nil {
 			p.odd++
 			continue
 		}

@@ -171,7 +171,7 @@ func readAuditable(ctx context.Context, at io.ReaderAt, head []byte, out *invent
 			Source  string `json:"source"`
 		} `json:"packages"`
 	}
-	if err := decode(b, &tree); err != nil {
+	if err := inventory.DecodeJSON(b, &tree); err != nil {
 		return true, fmt.Errorf("%s: %w", auditable, err)
 	}
 	l := inventory.NewList(ctx, out, "crates.io")

@@ -160,7 +160,7 @@ func directURL(l *inventory.List, b []byte) rapsheet.Evidence {
 			Hashes map[string]string `json:"hashes"`
 		} `json:"archive_info"`
 	}
-	if decode(b, &d) != nil {
+	if inventory.DecodeJSON(b, &d) != nil {
 		return rapsheet.Evidence{}
 	}
 	switch {

@@ -63,6 +63,9 @@ func condaArchive(name string) (string, bool) {
 	return name, false
 }
 
+// maxEntries bounds the entries of a directory that are looked at.
+const maxEntries = 200_000
+
 // eachEntry calls each for the entries of a directory of the tree.
 func eachEntry(ctx context.Context, in *inventory.File, dir string, each func(fs.DirEntry)) error {
 	f, err := in.FS.Open(dir)
@@ -74,7 +77,7 @@ func eachEntry(ctx context.Context, in *inventory.File, dir string, each func(fs
 	if !ok {
 		return errors.New("no directory")
 	}
-	for n := 0; n <= maxDirectory; {
+	for n := 0; n <= maxEntries; {
 		list, err := d.ReadDir(1024)
 		for _, e := range list {
 			each(e)

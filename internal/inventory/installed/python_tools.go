@@ -44,7 +44,7 @@ func readPipxMetadata(ctx context.Context, in *inventory.File, out *inventory.Si
 		Injected map[string]pipxPackage `json:"injected_packages"`
 		Version  string                 `json:"pipx_metadata_version"`
 	}
-	if err := decode(b, &m); err != nil {
+	if err := inventory.DecodeJSON(b, &m); err != nil {
 		return err
 	}
 	// Versions so far: 0.1 to 0.5, of which the newer ones only add.
@@ -208,11 +208,11 @@ func distributionsIn(in *inventory.File, l *inventory.List, root string) map[str
 	}
 	lib := path.Join(root, "lib")
 	at := []string{path.Join(root, "Lib", "site-packages")}
-	for _, name := range subdirectories(in, lib) {
+	for _, name := range in.Subdirectories(lib) {
 		at = append(at, path.Join(lib, name, "site-packages"))
 	}
 	for _, packages := range at {
-		for _, name := range subdirectories(in, packages) {
+		for _, name := range in.Subdirectories(packages) {
 			if !strings.HasSuffix(name, ".dist-info") {
 				continue
 			}

@@ -40,7 +40,7 @@ func readSwiftWorkspace(ctx context.Context, in *inventory.File, out *inventory.
 			} `json:"dependencies"`
 		} `json:"object"`
 	}
-	if err := decode(b, &state); err != nil {
+	if err := inventory.DecodeJSON(b, &state); err != nil {
 		return err
 	}
 	if state.Object == nil {
