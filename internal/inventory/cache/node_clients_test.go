@@ -43,7 +43,7 @@ func TestNodeClientCaches(t *testing.T) {
 		kept string
 	}{
 		{"npm", program("npm"), []string{"install", "--no-audit", "--no-fund", "--no-update-notifier"}, "registry " + host, true, ""},
-		{"pnpm 10", program("pnpm"), []string{"install", "--no-frozen-lockfile"}, "registry", false, ""},
+		{"pnpm 10", script("pnpm/bin/pnpm.cjs"), []string{"install", "--no-frozen-lockfile"}, "registry", false, ""},
 		{"pnpm 12", script("pnpm12/pnpm"), []string{"install", "--no-frozen-lockfile"}, "registry", true, ""},
 		{"yarn 1", script("yarn/bin/yarn.js"), []string{"install", "--no-progress"}, "registry " + host, true, ""},
 		{"yarn 4 for everyone", script("@yarnpkg/cli-dist/bin/yarn.js"), []string{"install"}, "registry", false, ""},

@@ -155,6 +155,10 @@ func TestNPMCache(t *testing.T) {
 			in("2") + "from-git@3.0.0 registry registry.npmjs.org sha512:" + sum(gitAt),
 			"unread " + bucket("3") + ": archives without a name in their address: no package.json in it (1)",
 		}},
+		{"content is not walked, but only npm's", map[string]string{
+			"_cacache/content-v2/node_modules/a/package.json": `{"name": "a", "version": "1.0.0"}`,
+			"data/content-v2/node_modules/b/package.json":     `{"name": "b", "version": "1.0.0"}`,
+		}, []string{"data/content-v2/node_modules/b/package.json b@1.0.0"}},
 		{"another version of the index is one note", map[string]string{
 			"a/_cacache/index-v6/00/11/x": "?", "a/_cacache/index-v6/00/22/x": "?", "a/_cacache/index-v6/ff/00/x": "?",
 			"b/_cacache/index-v6/00/11/x": "?", "not/index-v5/00/00/" + strings.Repeat("0", 60): request("https://registry.npmjs.org/one/-/one-1.0.0.tgz", quoted(one), ""),

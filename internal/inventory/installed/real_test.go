@@ -35,10 +35,13 @@ func TestNodeClients(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.client+" "+strings.Join(tt.args, " "), func(t *testing.T) {
 			var client string
-			if tt.client == "yarn" { // which other versions are called, too
+			switch tt.client {
+			case "npm":
+				client = clienttest.Program(t, "npm")
+			case "pnpm": // other versions of these are called so, too
+				client = clienttest.Script(t, "pnpm/bin/pnpm.cjs")
+			case "yarn":
 				client = clienttest.Script(t, "yarn/bin/yarn.js")
-			} else {
-				client = clienttest.Program(t, tt.client)
 			}
 			dir := clienttest.Tree(t, map[string]string{"package.json": project, ".npmrc": "registry=" + srv.URL + "/\n", ".yarnrc": "registry \"" + srv.URL + "\"\n"})
 			clienttest.Run(t, dir, nil, client, tt.args...)
