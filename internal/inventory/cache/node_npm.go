@@ -100,7 +100,7 @@ type npmBucket struct {
 }
 
 func (b *npmBucket) read(ctx context.Context) error {
-	r := bufio.NewReaderSize(b.in.R, 16<<10)
+	r := bufio.NewReaderSize(b.in.R, 2<<10)
 	var line []byte
 	for {
 		if err := ctx.Err(); err != nil {
