@@ -23,7 +23,6 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
-	"github.com/rapsheet/rapsheet/internal/inventory/cache"
 	"github.com/rapsheet/rapsheet/internal/registry"
 	"github.com/rapsheet/rapsheet/internal/report"
 )
@@ -169,8 +168,7 @@ func (a *app) storage(ctx context.Context, dir string, hash bool, p *progress) r
 		return unread(dir, err)
 	}
 	opt := a.inventoryOptions(p)
-	// What package managers cache in the same shape says more about where it came from.
-	opt.Kinds = slices.Concat(cache.Kinds(), registry.Kinds())
+	opt.Kinds = registry.Kinds()
 	opt.SBOM, opt.SniffSBOM, opt.Hash = nil, nil, hash
 	return inventory.Walk(ctx, dir, opt)
 }

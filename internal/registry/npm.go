@@ -195,7 +195,7 @@ func (r *npmRegistry) Holding(ctx context.Context, s rapsheet.Sighting) (rapshee
 	}
 	h.Latest = p.Tags["latest"] == s.Package.Version
 	h.Purge = []string{
-		"npm unpublish --force " + shellWord(s.Package.Name+"@"+s.Package.Version) + " --registry " + shellWord(shown(r.c.base)+"/"),
+		"npm unpublish --force " + shellQuote(s.Package.Name+"@"+s.Package.Version) + " --registry " + shellQuote(shown(r.c.base)+"/"),
 	}
 	return h, r.c.asked(ctx, &h, at)
 }

@@ -54,6 +54,9 @@ func readStoredNPM(ctx context.Context, in *inventory.File, out *inventory.Sink)
 			}
 		} else if s.name, s.version, _ = splitVersion(l.Ecosystem, stem, "-", false); s.name != "" && strings.HasPrefix(path.Base(dir), "@") {
 			s.name = path.Base(dir) + "/" + s.name
+		} else if strings.Contains(s.name, "-") && path.Base(dir) != s.name {
+			// What `npm pack` calls scope-name-1.0.0.tgz may be @scope/name.
+			return sendOpened(ctx, in, out, l, s)
 		}
 		return sendStored(ctx, in, out, l, s)
 	}
