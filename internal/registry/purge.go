@@ -140,14 +140,15 @@ func distTags(r io.Reader) (map[string]string, error) {
 	d := packumentReader{jsontext.NewDecoder(bounded.Reader(r, maxStoredPackument, "file"),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	tags := map[string]string{}
-	err := d.object(func(member string) error {
-		if member != "dist-tags" {
+	err := d.object(func(member []byte) error {
+		if string(member) != "dist-tags" {
 			return d.skip()
 		}
-		return d.object(func(tag string) error {
-			v, err := d.text()
+		return d.object(func(member []byte) error {
+			tag := string(member)
+			v, err := d.text(nil)
 			if len(tags) < maxTags {
-				tags[tag] = v
+				tags[tag] = string(v)
 			}
 			return err
 		})
