@@ -423,6 +423,9 @@ func readStoredPython(ctx context.Context, in *inventory.File, out *inventory.Si
 		s.layout = layoutDevpi
 	case hashedPath(dir):
 		s.layout = layoutBandersnatch
+		if in.Hash {
+			s.ev.Digests = bandersnatchDigests(l.Ecosystem, in, s.name)
+		}
 	case s.name != "" && l.Ecosystem.Canonical(s.name) == l.Ecosystem.Canonical(project):
 		s.layout = layoutSimple
 	default:
@@ -447,6 +450,28 @@ func hashedPath(dir string) bool {
 		}
 	}
 	return true
+}
+
+// maxStoredIndex bounds a project's page, in bytes: one file's digest is not worth a larger one.
+const maxStoredIndex = 4 << 20
+
+// bandersnatchDigests gives what bandersnatch noted of a file in the page of its project, simple/<project>/index.html,
+// or simple/<letter>/<project>/ with its setting hash-index (github.com/pypa/bandersnatch, simple.py). The
+// file's path has its BLAKE2b sum, which no record has.
+func bandersnatchDigests(e *ecosystem.Ecosystem, in *inventory.File, name string) []rapsheet.Digest {
+	i := strings.LastIndex("/"+in.Rel, "/packages/")
+	project := e.Canonical(name)
+	if i < 0 || project == "" || strings.Contains(project, "/") {
+		return nil
+	}
+	for _, dir := range []string{"simple/" + project, "simple/" + project[:1] + "/" + project} {
+		page, _ := in.ReadFile(in.Rel[:i]+dir+"/index.html", maxStoredIndex)
+		_, after, _ := bytes.Cut(page, []byte("/"+in.Rel[i:]+"#"))
+		if digest, _, ok := bytes.Cut(after, []byte{'"'}); ok && len(digest) < 256 {
+			return ecosystem.Integrity(string(digest))
+		}
+	}
+	return nil
 }
 
 // pythonArchive reads name-version-….whl and .egg, of which no part has a dash

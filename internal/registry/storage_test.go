@@ -293,14 +293,24 @@ func clientGem(t *testing.T, name, version string) string {
 
 // Archives are hashed where a record has digests and the storage has none.
 func TestStorageHash(t *testing.T) {
+	hash60 := strings.Repeat("0123456789", 6)
 	root := clienttest.Tree(t, map[string]string{
 		"a-1.0.tar.gz":             "",
 		"o/e/l/1.0/l-1.0.jar":      "",
 		"o/e/l/1.0/l-1.0.jar.sha1": sha1A,
+		// As simple.py of bandersnatch writes it.
+		"web/simple/evil-pkg/index.html":                        `<a href="../../packages/01/23/` + hash60 + `/evil_pkg-1.0.tar.gz#sha256=` + strings.Repeat("ab", 32) + `">evil_pkg-1.0.tar.gz</a><br/>`,
+		"web/simple/f/foo/index.html":                           `<a href="../../packages/01/23/` + hash60 + `/foo-1.0.tar.gz#md5=` + strings.Repeat("cd", 16) + `" data-yanked="">foo-1.0.tar.gz</a><br/>`,
+		"web/packages/01/23/" + hash60 + "/evil_pkg-1.0.tar.gz": "",
+		"web/packages/01/23/" + hash60 + "/foo-1.0.tar.gz":      "",
+		"web/packages/01/23/" + hash60 + "/foo-2.0.tar.gz":      "",
 	})
 	want := []string{
 		"a-1.0.tar.gz a@1.0 (python-archives) md5:d41d8c sha1:da39a3 sha256:e3b0c4 sha512:cf83e1",
 		"o/e/l/1.0/l-1.0.jar o.e:l@1.0 (maven-storage) sha1:012345",
+		"web/packages/01/23/" + hash60 + "/evil_pkg-1.0.tar.gz evil_pkg@1.0 (bandersnatch) sha256:ababab",
+		"web/packages/01/23/" + hash60 + "/foo-1.0.tar.gz foo@1.0 (bandersnatch) md5:cdcdcd",
+		"web/packages/01/23/" + hash60 + "/foo-2.0.tar.gz foo@2.0 (bandersnatch) md5:d41d8c sha1:da39a3 sha256:e3b0c4 sha512:cf83e1",
 	}
 	if got := stored(t, root, true); !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
