@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"os"
 	"strings"
@@ -62,7 +61,7 @@ type app struct {
 	verbose        bool
 	platform       string // of images
 	// opener connects to registries in place of package registry, for tests.
-	opener func(ctx context.Context, url, kind string, names iter.Seq[rapsheet.Key]) (registry.Registry, error)
+	opener func(ctx context.Context, url string, opt registry.Options) (registry.Registry, error)
 	// answers is stdin for those who are asked, once somebody was.
 	answers *bufio.Reader
 	// status is the exit status of a command that ended without an error.

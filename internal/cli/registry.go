@@ -5,10 +5,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"net/url"
 	"os"
@@ -23,7 +23,6 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
-	"github.com/rapsheet/rapsheet/internal/inventory/cache"
 	"github.com/rapsheet/rapsheet/internal/registry"
 	"github.com/rapsheet/rapsheet/internal/report"
 )
@@ -36,6 +35,8 @@ type registryFlags struct {
 	names string
 	// journal is the file of --resume.
 	journal string
+	// archives is --ask-archives.
+	archives bool
 }
 
 func (a *app) registryCommand() *cobra.Command {
@@ -57,12 +58,19 @@ About what is found the registry is asked again: whether it still gives it out, 
 it is what installs without a version get, and what would remove it. Nothing is removed.
 --purge-plan writes the calls to a file, to be reviewed and run by hand.
 
+No archive is downloaded. A proxy that is asked whether it gives out an archive fetches
+it from upstream if it does not have it, and so has it from then on. Verdaccio, plain npm
+registries, simple indexes, NuGet feeds, Go module proxies and devpi's mirrors, which
+list what they would fetch, are therefore not asked that: what they list they may have.
+--ask-archives asks them too. Their storage tells what they have without a question.
+
 A registry that does not list what it has (a plain npm registry, a Go module proxy) is
 asked for the names that --names-from gives: those of the catalog, or of a file with a
 package URL or a name on each line. That is a request per name.
 
 With --resume what was listed is kept in FILE. If the program is killed, the same command
-goes on where it was; remove FILE to begin anew.
+goes on where it was; remove FILE to begin anew, or when the names of --names-from are
+others than they were.
 
 Credentials come from the environment, RAPSHEET_REGISTRY_TOKEN or RAPSHEET_REGISTRY_USER
 and RAPSHEET_REGISTRY_PASSWORD, or from the netrc file that NETRC names or ~/.netrc. They
@@ -79,6 +87,7 @@ are sent to the host of URL only and are never printed or stored.`,
 	fl.StringVar(&f.plan, "purge-plan", "", "write the calls that would remove what was found to `FILE`, or with - to standard output and the report to standard error")
 	fl.StringVar(&f.kind, "type", "", "`PRODUCT` at URL, where asking does not tell: "+strings.Join(registry.Types(), ", "))
 	fl.StringVar(&f.names, "names-from", "", "ask for these packages where the registry does not list what it has: the word catalog, or a `FILE`")
+	fl.BoolVar(&f.archives, "ask-archives", false, "ask whether an archive is given out also where the registry may fetch it from upstream to answer")
 	fl.StringVar(&f.journal, "resume", "", "keep what was listed in `FILE`, and go on where an earlier run with it ended")
 	return cmd
 }
@@ -93,8 +102,8 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 		return &usageError{"--purge-plan and --output name the same file", ""}
 	}
 	remote := strings.Contains(target, "://")
-	if !remote && (f.kind != "" || f.names != "" || f.journal != "") {
-		return &usageError{"--type, --names-from and --resume are for a registry's URL", "a directory is read anew each time"}
+	if !remote && (f.kind != "" || f.names != "" || f.journal != "" || f.archives) {
+		return &usageError{"--type, --names-from, --ask-archives and --resume are for a registry's URL", "a directory is read anew each time"}
 	}
 	p := a.progress()
 	defer p.end()
@@ -114,13 +123,13 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 	if err != nil {
 		return err
 	}
-	reg, err := a.openRegistry(ctx, target, f.kind, names)
+	reg, err := a.openRegistry(ctx, target, f, names)
 	if err != nil {
 		return err
 	}
 	var journal *registry.Journal
 	if f.journal != "" {
-		journal, err = registry.OpenJournal(f.journal, journalOf(shown, f))
+		journal, err = registry.OpenJournal(f.journal, journalOf(shown, f, names))
 		if errors.Is(err, registry.ErrOtherJournal) {
 			return &usageError{err.Error(), "name another file, or remove this one to begin anew"}
 		}
@@ -138,13 +147,19 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 }
 
 // journalOf says what a journal is of: places in a listing mean nothing to one that asks otherwise.
-func journalOf(shown string, f *registryFlags) string {
+// Nor do they to one with other names: those that come before the place, or after a finished listing, would be
+// passed over.
+func journalOf(shown string, f *registryFlags, names []rapsheet.Key) string {
 	of := shown
 	if f.kind != "" {
 		of += " as " + f.kind
 	}
 	if f.names != "" {
-		of += " for the names of " + f.names
+		sum := sha256.New()
+		for _, n := range names {
+			fmt.Fprintf(sum, "%q %q\n", n.Ecosystem, n.Name)
+		}
+		of += fmt.Sprintf(" for the %d names of %s (sha256 %x)", len(names), f.names, sum.Sum(nil)[:8])
 	}
 	return of
 }
@@ -169,8 +184,7 @@ func (a *app) storage(ctx context.Context, dir string, hash bool, p *progress) r
 		return unread(dir, err)
 	}
 	opt := a.inventoryOptions(p)
-	// What package managers cache in the same shape says more about where it came from.
-	opt.Kinds = slices.Concat(cache.Kinds(), registry.Kinds())
+	opt.Kinds = registry.Kinds()
 	opt.SBOM, opt.SniffSBOM, opt.Hash = nil, nil, hash
 	return inventory.Walk(ctx, dir, opt)
 }
@@ -199,7 +213,8 @@ func (a *app) lookAt(ctx context.Context, f *registryFlags, cats *opened, target
 		if f.plan != "" {
 			h = both{h, report.NewPurgePlan(&plan, report.Options{All: f.look.all})}
 		}
-		return &asking{Handler: h, ctx: ctx, of: of, all: f.look.all}
+		_, storage := of.(registry.Storage)
+		return &asking{Handler: h, ctx: ctx, of: of, all: f.look.all, hint: !storage && !f.archives}
 	}
 	on := *a
 	if f.plan == "-" && f.look.output == "" {
@@ -254,6 +269,22 @@ type asking struct {
 	// last is the sighting that was asked about last: the next record may be about the same.
 	last       *rapsheet.Finding
 	unanswered int
+	// hint says that a registry may not have been asked for archives. unasked counts the findings of which it is
+	// therefore not known whether they are given out.
+	hint    bool
+	unasked int
+}
+
+// End says what was not asked, and how to ask it.
+func (a *asking) End(s *rapsheet.Summary) error {
+	if a.hint && a.unasked > 0 {
+		n := &rapsheet.Note{Kind: rapsheet.NoteInfo, Count: a.unasked,
+			Message: "findings of which it is not known whether they are given out: the registry may fetch an archive to answer, so it was not asked (see --ask-archives)"}
+		if err := a.Handler.Note(n); err != nil {
+			return err
+		}
+	}
+	return a.Handler.End(s)
 }
 
 func (a *asking) Finding(f *rapsheet.Finding) error {
@@ -275,6 +306,9 @@ func (a *asking) Finding(f *rapsheet.Finding) error {
 		a.unanswered++
 		if err == nil {
 			a.unanswered = 0
+			if h.Served == rapsheet.ServedUnknown {
+				a.unasked++
+			}
 		} else if err := a.unanswerable(f, err); err != nil {
 			return err
 		}
@@ -305,7 +339,7 @@ const (
 )
 
 // names gives the packages that --names-from means, as they were published, sorted; nil for none.
-func (a *app) names(ctx context.Context, from string, cats *opened) (iter.Seq[rapsheet.Key], error) {
+func (a *app) names(ctx context.Context, from string, cats *opened) ([]rapsheet.Key, error) {
 	var seen map[rapsheet.Key]struct{}
 	var err error
 	switch from {
@@ -319,10 +353,9 @@ func (a *app) names(ctx context.Context, from string, cats *opened) (iter.Seq[ra
 	if err != nil {
 		return nil, err
 	}
-	sorted := slices.SortedFunc(maps.Keys(seen), func(a, b rapsheet.Key) int {
+	return slices.SortedFunc(maps.Keys(seen), func(a, b rapsheet.Key) int {
 		return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
-	})
-	return slices.Values(sorted), nil
+	}), nil
 }
 
 // recorded gives the packages on record in all catalogs.

@@ -83,9 +83,9 @@ func ask(t *testing.T, home string, r registry.Registry, names *[]rapsheet.Key, 
 	a := &app{
 		env:   Env{Getenv: func(k string) string { return map[string]string{"RAPSHEET_HOME": home}[k] }, Now: func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }},
 		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,
-		opener: func(_ context.Context, url, kind string, all iter.Seq[rapsheet.Key]) (registry.Registry, error) {
-			if names != nil && all != nil {
-				*names = slices.Collect(all)
+		opener: func(_ context.Context, url string, opt registry.Options) (registry.Registry, error) {
+			if names != nil && opt.Names != nil {
+				*names = slices.Collect(opt.Names)
 			}
 			return r, nil
 		},
@@ -171,6 +171,24 @@ func TestRegistryResume(t *testing.T) {
 		}
 		has(t, "message", errs, "the journal is of something else: of https://npm.example/", "remove this one to begin anew")
 	}
+}
+
+// A journal is of the names that were asked for: with others, those of a catalog that was updated, it is not gone on with.
+func TestRegistryResumeNames(t *testing.T) {
+	home, list := evilList(t, 2)
+	_, grown := evilList(t, 3)
+	journal := filepath.Join(home, "j")
+	args := []string{"--names-from", "catalog", "--resume", journal, "https://npm.example/", "--catalog"}
+	for _, want := range []int{rapsheet.ExitFound, rapsheet.ExitFound} {
+		if status, out, errs := ask(t, home, &shelves{pages: 1}, nil, append(args, list)...); status != want {
+			t.Errorf("status %d, want %d: %s%s", status, want, out, errs)
+		}
+	}
+	status, _, errs := ask(t, home, &shelves{pages: 1}, nil, append(args, grown)...)
+	if status != rapsheet.ExitUsage {
+		t.Errorf("status %d, want 2", status)
+	}
+	has(t, "message", errs, "the journal is of something else: of https://npm.example/ for the 1 names of catalog (sha256 ", "remove this one to begin anew")
 }
 
 // Names are those of the records as published, or those of a file.

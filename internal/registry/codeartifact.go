@@ -212,14 +212,14 @@ func (a *codeArtifact) Holding(ctx context.Context, s rapsheet.Sighting) (rapshe
 		h.Served = rapsheet.ServedNo
 		return h, nil
 	}
-	call := "aws codeartifact delete-package-versions --domain " + shellWord(a.domain)
+	call := "aws codeartifact delete-package-versions --domain " + shellQuote(a.domain)
 	if a.owner != "" {
-		call += " --domain-owner " + shellWord(a.owner)
+		call += " --domain-owner " + shellQuote(a.owner)
 	}
-	call += " --repository " + shellWord(a.repository) + " --format " + shellWord(format)
+	call += " --repository " + shellQuote(a.repository) + " --format " + shellQuote(format)
 	if group != "" {
-		call += " --namespace " + shellWord(group)
+		call += " --namespace " + shellQuote(group)
 	}
-	h.Purge = []string{call + " --package " + shellWord(name) + " --versions " + shellWord(s.Package.Version)}
+	h.Purge = []string{call + " --package " + shellQuote(name) + " --versions " + shellQuote(s.Package.Version)}
 	return h, nil
 }

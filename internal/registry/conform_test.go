@@ -65,7 +65,7 @@ func names(items []item) iter.Seq[rapsheet.Key] {
 func (f fake) open(t *testing.T, srv *httptest.Server, items []item, log *slog.Logger) (Registry, error) {
 	opt := Options{
 		Type: f.product, Getenv: environment, Logger: log, backoff: time.Microsecond, maxBody: 256 << 10,
-		Transport: srv.Client().Transport,
+		Transport: srv.Client().Transport, AskArchives: true,
 	}
 	if f.named {
 		opt.Names = names(items)
@@ -485,6 +485,43 @@ func TestHolding(t *testing.T) {
 			}
 			if strings.Contains(fmt.Sprint(h), secret) {
 				t.Error("a secret in a holding")
+			}
+		})
+	}
+}
+
+// A registry that lists what it may not have is not asked for archives: it would fetch them. One that lists its
+// storage is.
+func TestHoldingFetchesNothing(t *testing.T) {
+	pulls := []string{"verdaccio", "npm", "pypi", "goproxy", "nuget"}
+	for _, f := range fakes {
+		t.Run(f.product, func(t *testing.T) {
+			var asked atomic.Int64
+			serve := f.serve(content{items: f.holds(), size: 2})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				archive := slices.ContainsFunc([]string{".tgz", ".gz", ".zip", ".whl", ".nupkg", ".jar"}, func(ext string) bool { return strings.HasSuffix(r.URL.Path, ext) })
+				if r.Method == http.MethodHead || archive {
+					asked.Add(1)
+				}
+				serve.ServeHTTP(w, r)
+			}))
+			defer srv.Close()
+			opt := Options{Type: f.product, Getenv: environment, backoff: time.Microsecond, Names: names(f.holds())}
+			r, err := Open(t.Context(), srv.URL+f.at, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range list(t, r, "").raw {
+				h, err := r.Holding(t.Context(), s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(pulls, f.product) && h.Served != rapsheet.ServedUnknown {
+					t.Errorf("%v: served %q", s.Package, h.Served)
+				}
+			}
+			if n := asked.Load(); slices.Contains(pulls, f.product) && n > 0 {
+				t.Errorf("%d archives were asked for", n)
 			}
 		})
 	}

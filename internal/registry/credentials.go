@@ -117,23 +117,6 @@ func (c credentials) curl(method string, u *url.URL, more ...string) string {
 	}
 	bare := *u
 	bare.User = nil
-	b.WriteString(" " + shellWord(bare.String()))
+	b.WriteString(" " + shellQuote(bare.String()))
 	return b.String()
-}
-
-// shellWord quotes s for a POSIX shell, if it must be; names in it are written by attackers.
-func shellWord(s string) string {
-	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("@%+=:,./_-", r)
-	}) < 0
-	if plain && s[0] != '-' {
-		return s
-	}
-	clean := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
-	return "'" + strings.ReplaceAll(clean, "'", `'\''`) + "'"
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -20,6 +21,7 @@ type devpi struct {
 	eco    *ecosystem.Ecosystem
 	wanted []string          // the names that the user gives
 	mirror map[string]string // index → host of its upstream
+	kinds  map[string]string // path of an index → its type, as far as was asked
 	left   []*rapsheet.Note  // about mirrors that are not listed
 }
 
@@ -28,7 +30,7 @@ func openDevpi(ctx context.Context, c *client, opt Options) (*paged, error) {
 	for _, end := range []string{"/+simple", "/simple"} {
 		c.base.Path, c.base.RawPath = strings.TrimSuffix(c.base.Path, end), ""
 	}
-	d := &devpi{byName: byName{c: c, kind: "devpi"}, eco: eco, wanted: namesOf(opt, "PyPI"), mirror: map[string]string{}}
+	d := &devpi{byName: byName{c: c, kind: "devpi"}, eco: eco, wanted: namesOf(opt, "PyPI"), mirror: map[string]string{}, kinds: map[string]string{}}
 	d.byName.given = len(d.wanted) > 0
 	d.names, d.read = d.projects, d.project
 	return &paged{service: d, others: newTally(c, "packages")}, nil
@@ -211,5 +213,25 @@ func (d *devpi) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hold
 		return h, err
 	}
 	h.Purge = []string{d.c.auth.curl("DELETE", del)}
+	if pulls, err := d.pulls(ctx, &index); err != nil {
+		return h, err
+	} else if pulls {
+		return h, d.c.askedIfSafe(ctx, &h, at)
+	}
 	return h, d.c.asked(ctx, &h, at)
+}
+
+// pulls reports whether an index fetches what it does not have: a mirror does, and one that cannot be seen may.
+func (d *devpi) pulls(ctx context.Context, index *url.URL) (bool, error) {
+	if !d.c.askArchives && d.kinds[index.Path] == "" {
+		var got struct {
+			Result devpiIndex `json:"result"`
+		}
+		// Of a mirror, all projects of upstream would come along.
+		if _, err := d.c.get(ctx, &url.URL{Scheme: index.Scheme, Host: index.Host, Path: index.Path, RawQuery: "no_projects="}, &got); err != nil && !notThere(err) {
+			return true, err
+		}
+		d.kinds[index.Path] = cmp.Or(got.Result.Type, "mirror")
+	}
+	return d.kinds[index.Path] == "mirror", nil
 }

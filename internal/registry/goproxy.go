@@ -16,6 +16,8 @@ import (
 type goProxy struct {
 	byName
 	eco *ecosystem.Ecosystem
+	// stores says that it has what it lists.
+	stores bool
 }
 
 func openGoProxy(ctx context.Context, c *client, opt Options) (*paged, error) {
@@ -139,7 +141,10 @@ func (g *goProxy) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Ho
 		}
 	}
 	h.Latest = latest == s.Package.Version
-	return h, g.c.asked(ctx, &h, at)
+	if g.stores {
+		return h, g.c.asked(ctx, &h, at)
+	}
+	return h, g.c.askedIfSafe(ctx, &h, at)
 }
 
 // athens lists what an Athens proxy has stored (docs.gomods.io; gomods/athens, pkg/download/addons and
@@ -148,7 +153,9 @@ func (g *goProxy) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Ho
 type athens struct{ *goProxy }
 
 func openAthens(ctx context.Context, c *client, opt Options) (*paged, error) {
-	return &paged{service: athens{newGoProxy(c, "athens")}, others: newTally(c, "packages"), maxEmpty: maxEmpty}, nil
+	g := newGoProxy(c, "athens")
+	g.stores = true
+	return &paged{service: athens{g}, others: newTally(c, "packages"), maxEmpty: maxEmpty}, nil
 }
 
 type athensCatalog struct {

@@ -78,6 +78,8 @@ type client struct {
 	// the longest times to the header and to the end of an answer.
 	backoff, header, body time.Duration
 	maxBody               int64 // bytes of one answer, decompressed
+	// askArchives is that of [Options].
+	askArchives bool
 	// every is the time between the starts of two requests.
 	every time.Duration
 

@@ -288,16 +288,6 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-func TestShellWord(t *testing.T) {
-	for in, want := range map[string]string{
-		"a@1.0": "a@1.0", "": "''", "a b": "'a b'", "a'; rm -rf ~; '": `'a'\''; rm -rf ~; '\'''`, "$(x)": "'$(x)'", "a\nb": "'ab'", "--flag": "'--flag'", "`x`": "'`x`'",
-	} {
-		if got := shellWord(in); got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}
-
 func TestNetrc(t *testing.T) {
 	tests := []struct {
 		name, text, host string

@@ -284,9 +284,9 @@ func (n *nuget) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hold
 	}
 	best := latestOf(n.eco, listed)
 	h.Latest = best != "" && n.eco.EqualVersion(best, s.Package.Version)
-	h.Purge = []string{"dotnet nuget delete " + shellWord(s.Package.Name) + " " + shellWord(s.Package.Version) +
-		" --source " + shellWord(shown(n.index)) + ` --api-key "$` + envToken + `" --non-interactive`}
-	return h, n.c.asked(ctx, &h, at)
+	h.Purge = []string{"dotnet nuget delete " + shellQuote(s.Package.Name) + " " + shellQuote(s.Package.Version) +
+		" --source " + shellQuote(shown(n.index)) + ` --api-key "$` + envToken + `" --non-interactive`}
+	return h, n.c.askedIfSafe(ctx, &h, at)
 }
 
 // unlisted reads the registration index, as far as its pages are in it.

@@ -23,6 +23,9 @@ type Options struct {
 	// Names are the packages to ask for where a registry cannot list what it has (a plain npm registry, NuGet
 	// without a catalog, a Go module proxy); nil is none. Other registries do not need them.
 	Names iter.Seq[rapsheet.Key]
+	// AskArchives lets Holding ask for archives also where the registry may fetch one from upstream to answer, which
+	// brings it what it may not have: a package that only its metadata knows.
+	AskArchives bool
 	// Getenv reads the environment, for credentials; nil is an empty one. Netrc is the path of a netrc file; ""
 	// is the one that NETRC names, or ~/.netrc.
 	Getenv func(string) string
@@ -102,8 +105,8 @@ func Open(ctx context.Context, rawURL string, opt Options) (Registry, error) {
 	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), strings.TrimRight(base.RawPath, "/")
 	c := &client{
 		base: &base, rt: newTransport(opt.Transport), auth: creds,
-		agent:   cmp.Or(opt.UserAgent, "rapsheet"),
-		log:     opt.Logger,
+		agent: cmp.Or(opt.UserAgent, "rapsheet"),
+		log:   opt.Logger, askArchives: opt.AskArchives,
 		backoff: cmp.Or(opt.backoff, firstBackoff), header: cmp.Or(opt.header, headerTimeout), body: cmp.Or(opt.body, bodyTimeout),
 		maxBody: cmp.Or(opt.maxBody, maxBody),
 	}

@@ -378,6 +378,16 @@ func preRelease(e *ecosystem.Ecosystem, v string) bool {
 	return strings.Contains(v, "-")
 }
 
+// askedIfSafe is asked for a registry that may not have what it lists, and fetches it from upstream when it is asked
+// for: an inventory is not to bring malware to where it was not. Then served stays unknown, but for
+// [Options.AskArchives].
+func (c *client) askedIfSafe(ctx context.Context, h *rapsheet.Holding, at *url.URL) error {
+	if !c.askArchives {
+		return nil
+	}
+	return c.asked(ctx, h, at)
+}
+
 // asked fills what is asked of the archive's own address.
 func (c *client) asked(ctx context.Context, h *rapsheet.Holding, at *url.URL) error {
 	known, yes, err := c.exists(ctx, at)

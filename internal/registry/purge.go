@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +10,11 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/bounded"
-	"github.com/rapsheet/rapsheet/internal/printable"
 )
 
 // Storage is the storage of a registry on disk, which lists by being walked with [Kinds].
@@ -70,7 +67,7 @@ func (s Storage) Holding(ctx context.Context, seen rapsheet.Sighting) (rapsheet.
 			// grep's status is 1 where nothing is left.
 			h.Purge = append(h.Purge, strings.Replace(at.rewrite("list", "grep -vxF -e "+shellQuote(seen.Package.Version)+" --"), " && ", "; ", 1))
 		}
-	case layoutAthens, layoutMaven, layoutNuGet:
+	case layoutAthens, layoutMaven, layoutNuGet, notedByMaven:
 		// A version has its directory.
 		if dir := path.Dir(at.rel); dir != "." {
 			h.Purge = []string{"rm -r -- " + shellQuote(path.Dir(at.shown))}
@@ -143,60 +140,18 @@ func distTags(r io.Reader) (map[string]string, error) {
 	d := packumentReader{jsontext.NewDecoder(bounded.Reader(r, maxStoredPackument, "file"),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	tags := map[string]string{}
-	err := d.object(func(member string) error {
-		if member != "dist-tags" {
+	err := d.object(func(member []byte) error {
+		if string(member) != "dist-tags" {
 			return d.skip()
 		}
-		return d.object(func(tag string) error {
-			v, err := d.text()
+		return d.object(func(member []byte) error {
+			tag := string(member)
+			v, err := d.text(nil)
 			if len(tags) < maxTags {
-				tags[tag] = v
+				tags[tag] = string(v)
 			}
 			return err
 		})
 	})
 	return tags, err
 }
-
-// shellQuote makes one word of a POSIX shell of s, on one line whatever s is: what does not print is written in
-// $'…' (POSIX.1-2024, 2.2.4), which bash, ksh and zsh have had for long.
-func shellQuote(s string) string {
-	plain, prints := s != "", utf8.ValidString(s)
-	for _, r := range s {
-		if !printable.Rune(r) {
-			prints = false
-		}
-		if r >= utf8.RuneSelf || !bytes.ContainsRune(safeInShell, r) {
-			plain = false
-		}
-	}
-	switch {
-	case plain:
-		return s
-	case prints:
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	var b strings.Builder
-	b.WriteString("$'")
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == '\'' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(byte(r))
-		case r == utf8.RuneError && n == 1, !printable.Rune(r):
-			for _, c := range []byte(s[i : i+n]) {
-				// Three digits: what follows may be one.
-				fmt.Fprintf(&b, `\%03o`, c)
-			}
-		default:
-			b.WriteString(s[i : i+n])
-		}
-		i += n
-	}
-	b.WriteString("'")
-	return b.String()
-}
-
-// safeInShell are the characters that mean nothing to a shell anywhere in a word.
-var safeInShell = []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,")

@@ -156,30 +156,6 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// A shell gives every word back as it was, and no word is more than a line.
-func FuzzShellQuote(f *testing.F) {
-	for _, s := range []string{"", "plain-1.0.0.tgz", "it's", "a b", "$(id)", "`id`", "\n", "\\", "\\n", "\u202e", "\xff1", "\x1b[2J", "~", "#", "=x", "!", "é", "\x017", "$'x'"} {
-		f.Add(s)
-	}
-	bash, err := exec.LookPath("bash")
-	f.Fuzz(func(t *testing.T, s string) {
-		if strings.Contains(s, "\x00") {
-			t.Skip() // no file name and no argument has one
-		}
-		word := registry.ShellQuote(s)
-		if strings.ContainsAny(word, "\n\r\x1b\u202e") {
-			t.Errorf("%q: not printable on one line: %q", s, word)
-		}
-		if err != nil {
-			t.Skip("bash is not here")
-		}
-		cmd := exec.Command(bash, "-c", "printf %s "+word)
-		if got, err := cmd.Output(); err != nil || string(got) != s {
-			t.Errorf("%q became %s, which bash reads as %q (%v)", s, word, got, err)
-		}
-	})
-}
-
 // upstream serves one package, some of whose versions can be taken away.
 type upstream struct {
 	*httptest.Server

@@ -71,7 +71,7 @@ func TestRealVerdaccio(t *testing.T) {
 	clienttest.Run(t, project, nil, npm, "install", "--registry", at, "--no-audit", "--no-fund", "evil-pkg@2.0.0", "@acme/evil@1.0.0")
 	delist()
 
-	r, err := Open(t.Context(), at, Options{})
+	r, err := Open(t.Context(), at, Options{AskArchives: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestRealSimpleIndex(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, at := range []string{srv.URL, srv.URL + "/simple/"} {
-				r, err := Open(t.Context(), at, Options{})
+				r, err := Open(t.Context(), at, Options{AskArchives: true})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -238,7 +238,7 @@ func TestRealGoProxy(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err != nil || !strings.Contains(string(b), "example.com/Evil/mod v1.10.0") {
 		t.Fatalf("%s %v", b, err)
 	}
-	r, err := Open(t.Context(), srv.URL, Options{Type: "goproxy", Names: keys("Go", "example.com/Evil/mod", "example.com/Evil/mod/v2", "example.com/none", "not a module")})
+	r, err := Open(t.Context(), srv.URL, Options{Type: "goproxy", AskArchives: true, Names: keys("Go", "example.com/Evil/mod", "example.com/Evil/mod/v2", "example.com/none", "not a module")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@
 // What a sighting of an API means: where the product lists its storage (Nexus, Artifactory, Athens, GitLab, GitHub,
 // CodeArtifact, Azure, Google, devpi's stages), the package is there. Where it lists names or is asked for them
 // (Verdaccio, npm, a simple index, NuGet, a Go module proxy), it is what the registry would serve, from its storage or
-// from upstream: Holding then tells whether it does. A proxy answers that by fetching what it does not have, so
-// Holding is for findings. A sighting's host is the upstream's where the registry says it, the registry's own
+// from upstream: whether it does, only asking for the archive tells, and a proxy answers that by fetching what it does
+// not have. Holding therefore asks these only with [Options.AskArchives]. A sighting's host is the upstream's where the registry says it, the registry's own
 // where the package was published there, and empty where nobody says.
 //
 // Verdaccio 5.20.1, static simple indexes and Go proxies are tested as they run; all other products by the shapes of

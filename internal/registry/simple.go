@@ -332,5 +332,5 @@ func (s *simple) Holding(ctx context.Context, seen rapsheet.Sighting) (rapsheet.
 	h.Served = rapsheet.ServedUnknown
 	bare := *file
 	bare.Fragment, bare.RawFragment = "", ""
-	return h, s.c.asked(ctx, &h, &bare)
+	return h, s.c.askedIfSafe(ctx, &h, &bare)
 }

@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -12,6 +15,8 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/inventory/cache"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 )
 
 // Layouts of storage, which is what the locations' Kind says.
@@ -39,18 +44,42 @@ const maxStoredSmall = 256 << 10
 // and directories of archives. They are for directories of which the user says that a registry keeps its files
 // there: in any other place such names may mean something else.
 //
-// An archive's name and place say what it is, as they do to the registry's clients; archives are not opened, but to be
-// hashed where some record has digests and the storage has none. Metadata without an archive is no sighting: the
-// registry knows of the package, and does not have it.
+// An archive's name and place say what it is, as they do to the registry's clients. It is opened where they do not,
+// and to be hashed where some record has digests and the storage has none. Metadata without an archive is no
+// sighting: the registry knows of the package, and does not have it.
+//
+// The kinds of package managers' caches come first: where those lie in the same shape, more is known of them. Each
+// archive is listed once.
 func Kinds() []inventory.Kind {
-	return []inventory.Kind{
-		{Name: "npm-storage", Match: isStoredNPM, Read: readStoredNPM, Installed: true},
-		{Name: "go-storage", Match: isStoredGo, Read: readStoredGo, Installed: true},
-		{Name: "maven-storage", Match: isStoredMaven, Read: readStoredMaven, Installed: true},
-		{Name: "nuget-storage", Match: isStoredNuGet, Read: readStoredNuGet, Installed: true},
-		{Name: "gem-storage", Match: isStoredGem, Read: readStoredGem, Installed: true},
-		{Name: "crate-storage", Match: isStoredCrate, Read: readStoredCrate, Installed: true},
-		{Name: "python-storage", Match: isStoredPython, Read: readStoredPython, Installed: true},
+	kinds := cache.Kinds()
+	for i := range kinds {
+		if kinds[i].Name == "nuget-packages" {
+			kinds[i].Read = withoutNupkg(kinds[i].Read)
+		}
+	}
+	return append(kinds,
+		inventory.Kind{Name: "npm-storage", Match: isStoredNPM, Read: readStoredNPM, Installed: true},
+		inventory.Kind{Name: "go-storage", Match: isStoredGo, Read: readStoredGo, Installed: true},
+		inventory.Kind{Name: "maven-storage", Match: isStoredMaven, Read: readStoredMaven, Installed: true},
+		inventory.Kind{Name: "nuget-storage", Match: isStoredNuGet, Read: readStoredNuGet, Installed: true},
+		inventory.Kind{Name: "gem-storage", Match: isStoredGem, Read: readStoredGem, Installed: true},
+		inventory.Kind{Name: "crate-storage", Match: isStoredCrate, Read: readStoredCrate, Installed: true},
+		inventory.Kind{Name: "python-storage", Match: isStoredPython, Read: readStoredPython, Installed: true},
+	)
+}
+
+// withoutNupkg leaves a package to [readStoredNuGet] whose .nupkg lies beside what read reads, <id>/<version>/….
+func withoutNupkg(read func(context.Context, *inventory.File, *inventory.Sink) error) func(context.Context, *inventory.File, *inventory.Sink) error {
+	return func(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
+		base := strings.TrimSuffix(path.Base(in.Rel), ".sha512")
+		if base == ".nupkg.metadata" {
+			version := path.Dir(in.Place())
+			base = path.Base(path.Dir(version)) + "." + path.Base(version) + ".nupkg"
+		}
+		if in.HasSibling(base) {
+			return nil
+		}
+		return read(ctx, in, out)
 	}
 }
 
@@ -62,12 +91,12 @@ type stored struct {
 	ev   rapsheet.Evidence
 }
 
-// sendStored sends one archive, hashed if its storage has no digest of it and some record has.
+// sendStored sends one archive, hashed if its storage has no digest of it and some record has. Where neither name nor
+// place says what it is, it is opened.
 func sendStored(ctx context.Context, in *inventory.File, out *inventory.Sink, l *inventory.List, s stored) error {
 	out.Kind = s.layout
 	if s.name == "" || s.version == "" {
-		l.Skip("archives of which neither name nor place says which package they are")
-		return l.End(nil)
+		return sendOpened(ctx, in, out, l, s)
 	}
 	var hashErr error
 	if len(s.ev.Digests) == 0 && in.Hash {
@@ -82,6 +111,81 @@ func sendStored(ctx context.Context, in *inventory.File, out *inventory.Sink, l 
 		}
 	}
 	return l.End(hashErr)
+}
+
+// sendOpened sends what an archive says it is, which may be of another ecosystem than l, and what s says, if it says
+// so and that is another package.
+func sendOpened(ctx context.Context, in *inventory.File, out *inventory.Sink, l *inventory.List, s stored) error {
+	out.Kind = s.layout
+	at, size, done, err := in.Random(ctx)
+	if err != nil {
+		return l.End(err)
+	}
+	defer done()
+	found, bad := pkgarchive.Read(ctx, at, size, path.Base(in.Rel))
+	if len(s.ev.Digests) == 0 {
+		if s.ev.Digests, err = in.Digests(at, size); err != nil {
+			return l.End(err)
+		}
+	}
+	if s.name != "" && s.version == "" && len(found.Packages) > 0 {
+		s.version = found.Packages[0].Version // the name is the storage's
+	}
+	named := s.name == "" || s.version == ""
+	for _, p := range found.Packages {
+		ev := s.ev
+		if strings.Contains(p.Member, "!/") {
+			ev = rapsheet.Evidence{} // of an archive in it nothing is known
+		}
+		of := l
+		if p.Ecosystem != l.Ecosystem.Name {
+			of = inventory.NewList(ctx, out, p.Ecosystem)
+		}
+		err := of.Add(p.Name, p.Version, 0, ev)
+		if of != l {
+			err = of.End(err)
+		}
+		if err != nil {
+			return l.End(err)
+		}
+		named = named || p.Ecosystem == l.Ecosystem.Name && sameFile(l.Ecosystem, p, s)
+	}
+	switch {
+	case !named:
+		if len(found.Packages) > 0 {
+			p := found.Packages[0]
+			if !out.Note(rapsheet.NoteInfo, 0, "calls itself %q where %q is stored: both were looked up", p.Name+"@"+p.Version, s.name+"@"+s.version) {
+				return l.End(inventory.ErrStopped)
+			}
+		}
+		if err := l.Add(s.name, s.version, 0, s.ev); err != nil {
+			return l.End(err)
+		}
+	case len(found.Packages) == 0 && (bad == nil || errors.Is(bad, pkgarchive.ErrUnknown)):
+		l.Skip("archives of which neither name, place nor content says which package they are")
+	}
+	if errors.Is(bad, pkgarchive.ErrUnknown) {
+		bad = nil
+	}
+	if found.UnreadCount > 0 && !out.Send(rapsheet.Sighting{}, &rapsheet.Note{
+		Kind: rapsheet.NoteUnread, Path: in.Path, Count: found.UnreadCount,
+		Message: fmt.Sprintf("%d members could not be read: %s", found.UnreadCount, strings.Join(found.Unread, "; ")),
+	}) {
+		return l.End(inventory.ErrStopped)
+	}
+	return l.End(bad)
+}
+
+// sameFile reports whether an archive of p is called as s is: `npm pack` writes @scope/name as scope-name
+// (docs.npmjs.com/cli/commands/npm-pack).
+func sameFile(e *ecosystem.Ecosystem, p pkgarchive.Package, s stored) bool {
+	file := func(name string) string {
+		if e.Name == "npm" {
+			name = strings.ReplaceAll(strings.TrimPrefix(name, "@"), "/", "-")
+		}
+		return e.Canonical(name)
+	}
+	return file(p.Name) == file(s.name) && e.EqualVersion(p.Version, s.version)
 }
 
 // splitVersion splits name-version at the first sep after which a version of the ecosystem stands, up to the end or,
@@ -180,15 +284,17 @@ func escapedModule(name string) string {
 	return b.String()
 }
 
-// mavenArchives are the extensions of what holds an artifact's code.
+// mavenArchives are the extensions of what a Java program or its tools load. [cache.MavenCode] takes every file that is
+// no description, which is too much here: a .zip or .tar.gz in such a place is rather a source distribution
+// of Python, simple/foo/1.0/foo-1.0.tar.gz.
 var mavenArchives = []string{".jar", ".war", ".ear", ".aar", ".hpi", ".nar"}
 
 func isStoredMaven(base, file string) bool {
-	if !hasAnySuffix(base, mavenArchives) || strings.HasSuffix(base, "-sources.jar") || strings.HasSuffix(base, "-javadoc.jar") {
+	if !hasAnySuffix(base, mavenArchives) || !cache.MavenCode(base) {
 		return false
 	}
-	_, artifact, version := mavenDirectories(file[:len(file)-len(base)])
-	return ofMavenVersion(base, artifact, version)
+	_, _, _, ok := cache.MavenPath(strings.TrimPrefix(file, "/"))
+	return ok
 }
 
 func hasAnySuffix(s string, suffixes []string) bool {
@@ -200,31 +306,12 @@ func hasAnySuffix(s string, suffixes []string) bool {
 	return false
 }
 
-// mavenDirectories takes group/artifact/version/ apart; "" where there are less.
-func mavenDirectories(dir string) (group, artifact, version string) {
-	cut := func(s string) (string, string) {
-		s = strings.TrimSuffix(s, "/")
-		i := strings.LastIndexByte(s, '/')
-		return s[:max(i, 0)], s[i+1:]
-	}
-	group, version = cut(dir)
-	group, artifact = cut(group)
-	return group, artifact, version
-}
-
-// ofMavenVersion reports whether a file in …/artifact/version is called after both. The file of a snapshot has the
-// time of its build for SNAPSHOT (https://maven.apache.org/repository/layout.html).
-func ofMavenVersion(base, artifact, version string) bool {
-	rest, ok := strings.CutPrefix(base, artifact+"-")
-	if !ok || artifact == "" || version == "" {
-		return false
-	}
-	if after, ok := strings.CutPrefix(rest, version); ok {
-		return after != "" && (after[0] == '.' || after[0] == '-')
-	}
-	release, ok := strings.CutSuffix(version, "SNAPSHOT")
-	return ok && strings.HasPrefix(rest, release)
-}
+// remoteRepositories is the file in which Maven notes where the archives beside it came from. Its kind in package
+// cache, [notedByMaven], lists them, with that.
+const (
+	remoteRepositories = "_remote.repositories"
+	notedByMaven       = "maven-local-repository"
+)
 
 // readStoredMaven reads group/as/directories/artifact/version/artifact-version[-classifier].jar. Where the
 // repository begins is where maven-metadata.xml or the .pom says, as far as the directories agree, or
@@ -232,8 +319,11 @@ func ofMavenVersion(base, artifact, version string) bool {
 func readStoredMaven(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "Maven")
 	base := path.Base(in.Rel)
-	group, _, _ := mavenDirectories(path.Dir(in.Rel))
-	place, artifact, version := mavenDirectories(path.Dir(in.Place()))
+	if noted, _ := in.Sibling(remoteRepositories, maxStoredSmall); bytes.Contains(noted, []byte(base+">")) {
+		return nil
+	}
+	place, artifact, version, _ := cache.MavenPath(strings.TrimPrefix(in.Place(), "/"))
+	group, _, _, _ := cache.MavenPath(in.Rel)
 	s := stored{layout: layoutMaven, version: version}
 	meta, _ := in.ReadFile(path.Join(path.Dir(path.Dir(in.Rel)), "maven-metadata.xml"), maxStoredSmall)
 	said := xmlElement(meta, "groupId")
@@ -241,11 +331,11 @@ func readStoredMaven(ctx context.Context, in *inventory.File, out *inventory.Sin
 		pom, _ := in.Sibling(artifact+"-"+version+".pom", maxStoredSmall)
 		said = xmlElement(pom, "groupId")
 	}
-	if dirs := strings.ReplaceAll(said, ".", "/"); said != "" && strings.HasSuffix(place, "/"+dirs) {
-		group = dirs
+	if said != "" && strings.HasSuffix("."+place, "."+said) {
+		group = said
 	}
 	if group != "" {
-		s.name = strings.ReplaceAll(group, "/", ".") + ":" + artifact
+		s.name = group + ":" + artifact
 	}
 	for _, algorithm := range []string{"sha512", "sha256", "sha1", "md5"} {
 		// "<sum>", or as md5sum writes it "<sum>  <file>".
@@ -333,6 +423,9 @@ func readStoredPython(ctx context.Context, in *inventory.File, out *inventory.Si
 		s.layout = layoutDevpi
 	case hashedPath(dir):
 		s.layout = layoutBandersnatch
+		if in.Hash {
+			s.ev.Digests = bandersnatchDigests(l.Ecosystem, in, s.name)
+		}
 	case s.name != "" && l.Ecosystem.Canonical(s.name) == l.Ecosystem.Canonical(project):
 		s.layout = layoutSimple
 	default:
@@ -357,6 +450,28 @@ func hashedPath(dir string) bool {
 		}
 	}
 	return true
+}
+
+// maxStoredIndex bounds a project's page, in bytes: one file's digest is not worth a larger one.
+const maxStoredIndex = 4 << 20
+
+// bandersnatchDigests gives what bandersnatch noted of a file in the page of its project, simple/<project>/index.html,
+// or simple/<letter>/<project>/ with its setting hash-index (github.com/pypa/bandersnatch, simple.py). The
+// file's path has its BLAKE2b sum, which no record has.
+func bandersnatchDigests(e *ecosystem.Ecosystem, in *inventory.File, name string) []rapsheet.Digest {
+	i := strings.LastIndex("/"+in.Rel, "/packages/")
+	project := e.Canonical(name)
+	if i < 0 || project == "" || strings.Contains(project, "/") {
+		return nil
+	}
+	for _, dir := range []string{"simple/" + project, "simple/" + project[:1] + "/" + project} {
+		page, _ := in.ReadFile(in.Rel[:i]+dir+"/index.html", maxStoredIndex)
+		_, after, _ := bytes.Cut(page, []byte("/"+in.Rel[i:]+"#"))
+		if digest, _, ok := bytes.Cut(after, []byte{'"'}); ok && len(digest) < 256 {
+			return ecosystem.Integrity(string(digest))
+		}
+	}
+	return nil
 }
 
 // pythonArchive reads name-version-….whl and .egg, of which no part has a dash

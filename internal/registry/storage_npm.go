@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -54,6 +56,9 @@ func readStoredNPM(ctx context.Context, in *inventory.File, out *inventory.Sink)
 			}
 		} else if s.name, s.version, _ = splitVersion(l.Ecosystem, stem, "-", false); s.name != "" && strings.HasPrefix(path.Base(dir), "@") {
 			s.name = path.Base(dir) + "/" + s.name
+		} else if strings.Contains(s.name, "-") && path.Base(dir) != s.name {
+			// What `npm pack` calls scope-name-1.0.0.tgz may be @scope/name.
+			return sendOpened(ctx, in, out, l, s)
 		}
 		return sendStored(ctx, in, out, l, s)
 	}
@@ -140,53 +145,84 @@ func loadStoredPackument(in *inventory.File) *storedPackument {
 func (p *storedPackument) read(r io.Reader, here map[string]bool) error {
 	d := packumentReader{jsontext.NewDecoder(bounded.Reader(r, maxStoredPackument, "file"),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
-	keep := func(file string, change func(*storedArchive)) {
-		if here[file] {
-			a := p.archives[file]
+	keep := func(file []byte, change func(*storedArchive)) {
+		if here[string(file)] {
+			a := p.archives[string(file)]
 			change(&a)
-			p.archives[file] = a
+			p.archives[string(file)] = a
 		}
 	}
-	return d.object(func(member string) (err error) {
-		switch member {
+	// Of most versions there is no archive: nothing is allocated for them.
+	var key, tarball, integrity, shasum, version []byte
+	return d.object(func(member []byte) (err error) {
+		switch string(member) {
 		case "name":
-			p.name, err = d.text()
+			name, err := d.text(nil)
+			p.name = string(name)
 			return err
 		case "versions":
-			return d.object(func(version string) error {
-				var tarball, integrity, shasum string
-				err := d.object(func(member string) error {
-					if member != "dist" {
+			return d.object(func(member []byte) error {
+				key, tarball, integrity, shasum = append(key[:0], member...), tarball[:0], integrity[:0], shasum[:0]
+				err := d.object(func(member []byte) error {
+					if string(member) != "dist" {
 						return d.skip()
 					}
-					return d.texts(map[string]*string{"tarball": &tarball, "integrity": &integrity, "shasum": &shasum})
+					return d.object(func(member []byte) (err error) {
+						switch string(member) {
+						case "tarball":
+							tarball, err = d.text(tarball)
+						case "integrity":
+							integrity, err = d.text(integrity)
+						case "shasum":
+							shasum, err = d.text(shasum)
+						default:
+							err = d.skip()
+						}
+						return err
+					})
 				})
 				keep(tarballFile(tarball), func(a *storedArchive) {
-					a.version, a.tarball = version, tarball
-					a.add(integrity)
-					a.sha1(shasum)
+					a.version, a.tarball = string(key), string(tarball)
+					a.add(string(integrity))
+					a.sha1(string(shasum))
 				})
 				return err
 			})
 		case "_attachments":
 			p.verdaccio = true
-			return d.object(func(file string) error {
-				var shasum, version string
-				err := d.texts(map[string]*string{"shasum": &shasum, "version": &version})
-				keep(file, func(a *storedArchive) {
-					if a.version == "" {
-						a.version = version
+			return d.object(func(member []byte) error {
+				key, shasum, version = append(key[:0], member...), shasum[:0], version[:0]
+				err := d.object(func(member []byte) (err error) {
+					switch string(member) {
+					case "shasum":
+						shasum, err = d.text(shasum)
+					case "version":
+						version, err = d.text(version)
+					default:
+						err = d.skip()
 					}
-					a.sha1(shasum)
+					return err
+				})
+				keep(key, func(a *storedArchive) {
+					if a.version == "" {
+						a.version = string(version)
+					}
+					a.sha1(string(shasum))
 				})
 				return err
 			})
 		case "_distfiles":
 			p.verdaccio = true
-			return d.object(func(file string) error {
-				var url string
-				err := d.texts(map[string]*string{"url": &url})
-				keep(file, func(a *storedArchive) { a.upstream = url })
+			return d.object(func(member []byte) error {
+				key, tarball = append(key[:0], member...), tarball[:0]
+				err := d.object(func(member []byte) (err error) {
+					if string(member) != "url" {
+						return d.skip()
+					}
+					tarball, err = d.text(tarball)
+					return err
+				})
+				keep(key, func(a *storedArchive) { a.upstream = string(tarball) })
 				return err
 			})
 		}
@@ -196,11 +232,11 @@ func (p *storedPackument) read(r io.Reader, here map[string]bool) error {
 
 // tarballFile is the name under which Verdaccio keeps what a version's metadata gives as its archive: the last part
 // of the URL's path.
-func tarballFile(url string) string {
-	if i := strings.IndexAny(url, "?#"); i >= 0 {
+func tarballFile(url []byte) []byte {
+	if i := bytes.IndexAny(url, "?#"); i >= 0 {
 		url = url[:i]
 	}
-	return url[strings.LastIndexByte(url, '/')+1:]
+	return url[bytes.LastIndexByte(url, '/')+1:]
 }
 
 func (a *storedArchive) add(integrity string) {
@@ -231,9 +267,9 @@ type packumentReader struct{ d *jsontext.Decoder }
 
 func (r packumentReader) skip() error { return r.d.SkipValue() }
 
-// object calls member for each member of an object, which must read the value. Any other value is skipped: other
-// programs wrote it, and what follows may be fine.
-func (r packumentReader) object(member func(name string) error) error {
+// object calls member for each member of an object, which must read the value; name is valid until it reads. Any
+// other value is skipped: other programs wrote it, and what follows may be fine.
+func (r packumentReader) object(member func(name []byte) error) error {
 	if r.d.PeekKind() != '{' {
 		return r.skip()
 	}
@@ -241,11 +277,15 @@ func (r packumentReader) object(member func(name string) error) error {
 		return err
 	}
 	for r.d.PeekKind() == '"' {
-		name, err := r.d.ReadToken()
+		raw, err := r.d.ReadValue()
 		if err != nil {
 			return err
 		}
-		if err := member(name.String()); err != nil {
+		name := raw[1 : len(raw)-1]
+		if bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name) {
+			name = unquote(nil, raw)
+		}
+		if err := member(name); err != nil {
 			return err
 		}
 	}
@@ -256,25 +296,21 @@ func (r packumentReader) object(member func(name string) error) error {
 	return err
 }
 
-// text reads a string; "" for another value.
-func (r packumentReader) text() (string, error) {
+// text appends a string to to, and nothing of another value.
+func (r packumentReader) text(to []byte) ([]byte, error) {
 	if r.d.PeekKind() != '"' {
-		return "", r.skip()
+		return to, r.skip()
 	}
-	t, err := r.d.ReadToken()
+	raw, err := r.d.ReadValue()
 	if err != nil {
-		return "", err
+		return to, err
 	}
-	return t.String(), nil
+	return unquote(to, raw), nil
 }
 
-// texts reads the members of an object that are in into.
-func (r packumentReader) texts(into map[string]*string) error {
-	return r.object(func(name string) (err error) {
-		if at := into[name]; at != nil {
-			*at, err = r.text()
-			return err
-		}
-		return r.skip()
-	})
+// unquote appends a string that the decoder has read. All that can be wrong with it is its UTF-8, for which
+// the replacement character then stands.
+func unquote(to []byte, raw jsontext.Value) []byte {
+	to, _ = jsontext.AppendUnquote(to, raw)
+	return to
 }

@@ -65,7 +65,7 @@ func TestGoProxyStorage(t *testing.T) {
 		t.Errorf("the go command did not weigh the other module: %v", err)
 	}
 	download("file://" + filepath.ToSlash(storage))
-	want := []string{"example.org/!harmless/m/@v/v1.0.0.zip example.org/Harmless/m@v1.0.0 (goproxy)"}
+	want := []string{"example.org/!harmless/m/@v/v1.0.0.zip example.org/Harmless/m@v1.0.0 (go-module-zip)"}
 	if got := stored(t, storage, false); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
