@@ -30,10 +30,10 @@ const badList = "ecosystem,name,version\nnpm,evil-pkg,6.6.6\n"
 // beside it that belong to it.
 func places(t *testing.T) (files map[string]string, want []string) {
 	const (
-		url     = "https://registry.npmjs.org/evil-pkg/-/evil-pkg-6.6.6.tgz"
-		own     = `{"name": "evil-pkg", "version": "6.6.6"}`
-		pnp     = `{"packageRegistryData": [["evil-pkg", [["npm:6.6.6", {"packageLocation": "./x/"}]]]]}`
-		cdx     = `{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"type": "library", "name": "evil-pkg", "version": "6.6.6", "purl": "pkg:npm/evil-pkg@6.6.6"}]}`
+		url      = "https://registry.npmjs.org/evil-pkg/-/evil-pkg-6.6.6.tgz"
+		own      = `{"name": "evil-pkg", "version": "6.6.6"}`
+		pnp      = `{"packageRegistryData": [["evil-pkg", [["npm:6.6.6", {"packageLocation": "./x/"}]]]]}`
+		cdx      = `{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"type": "library", "name": "evil-pkg", "version": "6.6.6", "purl": "pkg:npm/evil-pkg@6.6.6"}]}`
 		corepack = `{"locator": {"name": "evil-pkg", "reference": "6.6.6"}, "bin": {}, "hash": "sha512.00"}`
 	)
 	archive := clienttest.Tarball(t, own)
@@ -291,11 +291,11 @@ func TestPrivacy(t *testing.T) {
 		}
 	}
 	for _, format := range report.Formats() {
-		run("scan", "--verbose", "--all", "--list", list, "--format", format, "--home", home)
+		run("scan", "--debug", "--all", "--list", list, "--format", format, "--home", home)
 	}
 	run("scan", "--list", list, "--machine", "--profile", "quick")
 	for _, format := range []string{"cyclonedx", "spdx"} {
-		run("sbom", "--verbose", "--format", format, home)
+		run("sbom", "--debug", "--format", format, home)
 	}
 	run("registry", "--all", "--list", list, "--purge-plan", "-", home)
 	run("registry", "--list", list, at("127.0.0.1:1")+"/?token="+secret())

@@ -124,8 +124,13 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 		return err
 	}
 	reg, err := a.openRegistry(ctx, target, f, names)
-	if err != nil {
+	var usage *usageError
+	if err != nil && (errors.As(err, &usage) || ctx.Err() != nil) {
 		return err
+	}
+	if err != nil {
+		// One that does not answer could not be read, like a file.
+		return a.lookAt(ctx, f, cats, shown, unread(shown, err), nil)
 	}
 	var journal *registry.Journal
 	if f.journal != "" {

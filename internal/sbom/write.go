@@ -264,12 +264,20 @@ func (e *encoder) spdx(n int, s rapsheet.Sighting) {
 	e.end('}')
 }
 
-// purlOf gives the purl as seen, or the canonical one of a package seen without.
+// purlOf gives the purl as seen, or the canonical one of a package seen without. One whose qualifiers may hold
+// credentials (an address with a user or a query in it) is given without its qualifiers.
 func purlOf(p rapsheet.Package) string {
-	if p.PURL != "" {
-		return p.PURL
+	if p.PURL == "" {
+		return ecosystem.PURL(p)
 	}
-	return ecosystem.PURL(p)
+	bare, query, _ := strings.Cut(p.PURL, "?")
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.PathUnescape(value); err != nil || strings.HasSuffix(key, "_url") && strings.ContainsAny(plain, "@?") {
+			return bare
+		}
+	}
+	return p.PURL
 }
 
 // groupAndName splits a name as tools write it in CycloneDX.
