@@ -36,7 +36,7 @@ type Scene struct {
 	Facts *Facts
 	// Others are all claims about the package, the one in question too, whatever their status.
 	Others []*store.Claim
-	// Records are the package's records.
+	// Records are the package's records, without those that another one took over.
 	Records []store.Record
 	// Decisions are those about the package.
 	Decisions []store.Decision

@@ -128,17 +128,18 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 	parallel(places, func(p *place) {
 		s.overlay(p, candidates[p.key])
 		s.guard(p, owners)
-		p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
 	})
 	for _, p := range places {
-		for i := range p.drafts {
-			s.name(p, &p.drafts[i], owners)
-		}
+		p.take(owners)
+	}
+	parallel(places, func(p *place) { s.merge(p, owners) })
+	if err := s.name(ctx, places, owners); err != nil {
+		return err
 	}
 	parallel(places, func(p *place) { p.err = s.render(p) })
 	for _, p := range places {
 		if p.err == nil && p.unfit != "" {
-			p.err = s.holdUnfit(p, owners)
+			p.err = s.holdUnfit(ctx, p, owners)
 		}
 		if p.err != nil {
 			return p.err
@@ -149,7 +150,7 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 
 // holdUnfit holds the claims that made a record no release may have, and merges the package again
 // without them.
-func (s *settler) holdUnfit(p *place, owners map[string]rapsheet.Key) error {
+func (s *settler) holdUnfit(ctx context.Context, p *place, owners map[string]rapsheet.Key) error {
 	reason := p.unfit
 	for _, r := range p.replaced {
 		p.claims[r.base] = r.before
@@ -171,9 +172,9 @@ func (s *settler) holdUnfit(p *place, owners map[string]rapsheet.Key) error {
 			Reason: reason, Raised: s.now, State: store.HoldOpen,
 		})
 	}
-	p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
-	for i := range p.drafts {
-		s.name(p, &p.drafts[i], owners)
+	s.merge(p, owners)
+	if err := s.name(ctx, []*place{p}, owners); err != nil {
+		return err
 	}
 	p.unfit = ""
 	if err := s.render(p); err != nil {
@@ -199,8 +200,8 @@ func parallel(places []*place, f func(*place)) {
 	wg.Wait()
 }
 
-// load reads what the store has about the packages. owners gives the package of every id that the
-// candidates carry and a record has.
+// load reads what the store has about the packages. owners gives the package of every id that a claim or a
+// candidate carries and a record has.
 func (s *settler) load(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) ([]*place, map[string]rapsheet.Key, error) {
 	places := make([]*place, len(keys))
 	at := make(map[rapsheet.Key]*place, len(keys))
@@ -216,13 +217,13 @@ func (s *settler) load(ctx context.Context, keys []rapsheet.Key, candidates map[
 	for _, c := range claims {
 		p := at[c.Key]
 		p.claims = append(p.claims, c)
-		if assigned(c.ID) {
+		if c.ID != "" {
 			ids = append(ids, c.ID)
 		}
 	}
 	for _, k := range keys {
 		for _, c := range candidates[k] {
-			if assigned(c.ID) {
+			if c.ID != "" {
 				ids = append(ids, c.ID)
 			}
 		}
@@ -355,17 +356,16 @@ func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
 	if len(p.fresh) == 0 {
 		return
 	}
-	scene := Scene{Facts: s.facts, Records: p.records, Decisions: p.decisions}
+	scene := Scene{Facts: s.facts, Decisions: p.decisions}
+	for _, r := range p.records {
+		if !superseded(&r) {
+			scene.Records = append(scene.Records, r)
+		}
+	}
 	for i := range p.claims {
 		scene.Others = append(scene.Others, &p.claims[i])
 	}
-	scene.Owner = func(id string) (rapsheet.Key, bool) {
-		if k, ok := owners[id]; ok {
-			return k, k != p.key
-		}
-		k, ok := s.firstOf[id]
-		return k, ok && k != p.key
-	}
+	scene.Owner = func(id string) (rapsheet.Key, bool) { return s.owner(p, id, owners) }
 	fresh := make([]int, 0, len(p.fresh))
 	for i := range p.fresh {
 		fresh = append(fresh, i)
@@ -467,28 +467,63 @@ func (p *place) heldBefore(i int) bool {
 	return slices.ContainsFunc(p.holds, func(h store.Hold) bool { return h.Source == c.Source && h.Ref == c.Ref })
 }
 
-// name gives a draft its id: an id that another package's record has stays an alias.
-func (s *settler) name(p *place, d *Draft, owners map[string]rapsheet.Key) {
-	if d.ID != "" {
-		owner, taken := owners[d.ID]
-		if !taken {
-			owner, taken = s.firstOf[d.ID]
+// owner gives the package, another than p's, whose id it is.
+func (s *settler) owner(p *place, id string, owners map[string]rapsheet.Key) (rapsheet.Key, bool) {
+	k, ok := owners[id]
+	if !ok {
+		k, ok = s.firstOf[id]
+	}
+	return k, ok && k != p.key
+}
+
+// take makes the package the owner of every id that its claims bring and no package has.
+func (p *place) take(owners map[string]rapsheet.Key) {
+	for i := range p.claims {
+		c := &p.claims[i]
+		if _, owned := owners[c.ID]; c.ID != "" && !owned && (c.Status == store.Standing || c.Status == store.Gone) {
+			owners[c.ID] = p.key
 		}
-		if !taken || owner == p.key {
-			return
-		}
-		d.Aliases = insert(d.Aliases, d.ID)
-		d.ID = ""
-		for _, r := range p.records {
-			if !assigned(r.ID) && !slices.ContainsFunc(p.drafts, func(x Draft) bool { return x.ID == r.ID }) {
-				d.ID = r.ID
+	}
+}
+
+func (s *settler) merge(p *place, owners map[string]rapsheet.Key) {
+	p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records, Taken: func(id string) bool {
+		_, taken := s.owner(p, id, owners)
+		return taken
+	}})
+}
+
+// name gives drafts without an id one of the catalog's own that nothing has: a source can bring ids of the same block.
+func (s *settler) name(ctx context.Context, places []*place, owners map[string]rapsheet.Key) error {
+	var nameless []*Draft
+	for _, p := range places {
+		for i := range p.drafts {
+			if p.drafts[i].ID == "" {
+				nameless = append(nameless, &p.drafts[i])
 			}
 		}
 	}
-	if d.ID == "" {
-		d.ID = OwnID(s.org, s.nextOwn)
-		s.nextOwn++
+	for len(nameless) > 0 {
+		ids := make([]string, len(nameless))
+		for i := range ids {
+			ids[i] = OwnID(s.org, s.nextOwn)
+			s.nextOwn++
+		}
+		taken, err := s.tx.RecordsByID(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			_, owned := owners[id]
+			_, claimed := s.firstOf[id]
+			if owned || claimed || slices.ContainsFunc(taken, func(r store.Record) bool { return r.ID == id }) {
+				continue
+			}
+			nameless[0].ID = id
+			nameless = nameless[1:]
+		}
 	}
+	return nil
 }
 
 func (s *settler) render(p *place) error {
