@@ -48,8 +48,11 @@ type settler struct {
 	moved map[string]rapsheet.Key
 	// firstOf gives the package that an id is first claimed for in this run.
 	firstOf map[string]rapsheet.Key
-	effect  *Effect
-	check   func(document []byte) []string
+	// claimed are the archives of the new statements, onRecord those of all records; the latter is read when it is first needed.
+	claimed, onRecord archiveOwners
+
+	effect *Effect
+	check  func(document []byte) []string
 	// changed counts claims that were written.
 	changed  int
 	progress func(packages int)
@@ -106,6 +109,17 @@ type replacement struct {
 func (s *settler) settle(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
 	slices.SortFunc(keys, store.CompareKeys)
 	keys = slices.Compact(keys)
+	s.claimed = archiveOwners{}
+	for key, claims := range candidates {
+		for i := range claims {
+			if !claims[i].Withdrawn.IsZero() {
+				continue
+			}
+			for _, d := range claimArchives(&claims[i]) {
+				s.claimed.add(d, key)
+			}
+		}
+	}
 	done := 0
 	for batch := range slices.Chunk(keys, settleBatch) {
 		if err := s.batch(ctx, batch, candidates); err != nil {
@@ -125,11 +139,17 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 	if err != nil {
 		return err
 	}
-	parallel(places, func(p *place) {
-		s.overlay(p, candidates[p.key])
-		s.guard(p, owners)
-	})
+	parallel(places, func(p *place) { s.overlay(p, candidates[p.key]) })
+	if s.onRecord == nil && slices.ContainsFunc(places, (*place).freshArchives) {
+		if s.onRecord, err = archivesOnRecord(ctx, s.tx); err != nil {
+			return err
+		}
+	}
+	parallel(places, func(p *place) { p.err = s.guard(p, owners) })
 	for _, p := range places {
+		if p.err != nil {
+			return p.err
+		}
 		p.take(owners)
 	}
 	parallel(places, func(p *place) { s.merge(p, owners) })
@@ -351,16 +371,31 @@ func add(c, old *store.Claim) {
 	}
 }
 
-// guard decides for every fresh claim whether it stands.
-func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
-	if len(p.fresh) == 0 {
-		return
+// freshArchives reports whether a claim to guard has digests of archives.
+func (p *place) freshArchives() bool {
+	for i := range p.fresh {
+		if len(claimArchives(&p.claims[i])) > 0 {
+			return true
+		}
 	}
-	scene := Scene{Facts: s.facts, Decisions: p.decisions}
+	return false
+}
+
+// guard decides for every fresh claim whether it stands.
+func (s *settler) guard(p *place, owners map[string]rapsheet.Key) error {
+	if len(p.fresh) == 0 {
+		return nil
+	}
+	scene := Scene{Facts: s.facts, Decisions: p.decisions, OnRecord: s.onRecord, Claimed: s.claimed}
 	for _, r := range p.records {
 		if !superseded(&r) {
 			scene.Records = append(scene.Records, r)
 		}
+		digests, err := recordArchives(&r)
+		if err != nil {
+			return err
+		}
+		scene.Archives = append(scene.Archives, digests...)
 	}
 	for i := range p.claims {
 		scene.Others = append(scene.Others, &p.claims[i])
@@ -374,7 +409,7 @@ func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
 	for _, i := range fresh {
 		c := &p.claims[i]
 		before := c.Status
-		s.judge(p, c, append(Guard(c, scene), p.moved(c)...))
+		s.judge(p, c, p.kept(c, Guard(c, scene)))
 		switch {
 		case c.Status == store.Standing && strings.HasSuffix(c.Ref, pendingMark):
 			p.replace(i)
@@ -382,17 +417,22 @@ func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
 			p.put = append(p.put, i)
 		}
 	}
+	return nil
 }
 
-// moved keeps the objection to a statement that came under another package's reference: only the
-// import that brought it could see that.
-func (p *place) moved(c *store.Claim) []Objection {
-	for _, h := range slices.Concat(p.putHolds, p.holds) {
-		if h.Guard == GuardMoved && h.Source == c.Source && h.Ref == c.Ref && h.Digest == c.Digest {
-			return []Objection{{h.Guard, h.Reason}}
+// kept adds to the objections to a statement those that only the import that brought it could see: that it came under another
+// package's reference, and that another package was given the same archive. They stay until they are decided.
+func (p *place) kept(c *store.Claim, objections []Objection) []Objection {
+	for _, guard := range []string{GuardMoved, GuardArchive} {
+		for _, h := range slices.Concat(p.putHolds, p.holds) {
+			if h.Guard == guard && h.Source == c.Source && h.Ref == c.Ref && h.Digest == c.Digest {
+				objections = slices.DeleteFunc(objections, func(o Objection) bool { return o.Guard == guard })
+				objections = append(objections, Objection{h.Guard, h.Reason})
+				break
+			}
 		}
 	}
-	return nil
+	return objections
 }
 
 // judge sets the status of a claim from the objections to it and what was decided about them.
