@@ -20,7 +20,8 @@ import (
 const (
 	// InputPopular is a list of names, most important first, named after its ecosystem: a name per line.
 	InputPopular = "popular"
-	// InputInventory is what the user has: a line "<ecosystem> TAB <name>" for each package.
+	// InputInventory is what the user has: a line "<ecosystem> TAB <name>" for each package, or, where digests of its
+	// archives are known, a line with " TAB <digest>" for each.
 	InputInventory = "inventory"
 	// InputListing is what registries list: a line "<ecosystem> TAB <name> TAB <version>" for each version.
 	InputListing = "listing"
@@ -32,7 +33,9 @@ type Facts struct {
 	// folded finds the known good name that a name reads like.
 	folded    map[rapsheet.Key]string
 	inventory map[rapsheet.Key]int // in how many inputs it stands
-	listing   map[rapsheet.Key][]string
+	// archives are the packages of the inventories by the digests of their archives.
+	archives archiveOwners
+	listing  map[rapsheet.Key][]string
 	// Ecosystems with a list of popular names.
 	popular map[string]bool
 }
@@ -66,13 +69,14 @@ func LoadFacts(ctx context.Context, r store.Reader) (*Facts, error) {
 func NewFacts() *Facts {
 	return &Facts{
 		rank: map[rapsheet.Key]int{}, folded: map[rapsheet.Key]string{}, inventory: map[rapsheet.Key]int{},
-		listing: map[rapsheet.Key][]string{}, popular: map[string]bool{},
+		archives: archiveOwners{}, listing: map[rapsheet.Key][]string{}, popular: map[string]bool{},
 	}
 }
 
 // Add takes in one input. Lines that name no package are an error.
 func (f *Facts) Add(in store.Input) error {
 	s := bufio.NewScanner(bytes.NewReader(in.Data))
+	have := map[rapsheet.Key]bool{}
 	for n := 1; s.Scan(); n++ {
 		if n > maxInput {
 			return fmt.Errorf("%s list %s: more than %d lines", in.Kind, in.Name, maxInput)
@@ -96,8 +100,18 @@ func (f *Facts) Add(in store.Input) error {
 			}
 			f.knowGood(key)
 		case InputInventory:
-			f.inventory[key]++
-			f.knowGood(key)
+			if !have[key] {
+				have[key] = true
+				f.inventory[key]++
+				f.knowGood(key)
+			}
+			if len(fields) > 2 {
+				d, ok := ecosystem.ArchiveDigest("", fields[2])
+				if !ok {
+					return fmt.Errorf("%s list %s: line %d: %.80q is not the digest of an archive", in.Kind, in.Name, n, fields[2])
+				}
+				f.archives.add(ecosystem.DigestText(d), key)
+			}
 		case InputListing:
 			if len(fields) > 2 {
 				f.listing[key] = append(f.listing[key], fields[2])

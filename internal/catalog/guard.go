@@ -26,6 +26,7 @@ const (
 	GuardDecided    = "decided-withdrawn"    // a named decision withdrew or disputed the record
 	GuardUnfit      = "unpublishable"        // no release may have the record that it makes
 	GuardHolding    = "holding-version"      // only versions under which the registry holds the name
+	GuardArchive    = "archive-of-another"   // a digest of an archive that another package has
 )
 
 // Objection is why a guard holds a claim.
@@ -36,12 +37,16 @@ type Scene struct {
 	Facts *Facts
 	// Others are all claims about the package, the one in question too, whatever their status.
 	Others []*store.Claim
-	// Records are the package's records.
+	// Records are the package's records, without those that another one took over.
 	Records []store.Record
 	// Decisions are those about the package.
 	Decisions []store.Decision
 	// Owner gives the package that an id belongs to already, if another than the claim's.
 	Owner func(id string) (rapsheet.Key, bool)
+	// Archives are the digests of archives that the package's own records in force have; OnRecord those of all records
+	// in force, and Claimed those of the statements that come with the claim.
+	Archives          []string
+	OnRecord, Claimed archiveOwners
 }
 
 // Guard gives every objection to a claim that is new or changed. It is pure. A claim that takes
@@ -95,6 +100,9 @@ func Guard(c *store.Claim, s Scene) []Objection {
 	}
 	if reason := repeats(c, s); reason.Guard != "" {
 		out = append(out, reason)
+	}
+	if o := anothersArchive(c, s); o.Guard != "" {
+		out = append(out, o)
 	}
 	if known && len(c.Versions) > 0 && len(c.Ranges) == 0 && !c.All && !slices.ContainsFunc(c.Versions, func(v string) bool { return !e.HoldingVersion(v) }) {
 		object(GuardHolding, "%s is only how the registry holds the name of a removed package", shortList(c.Versions))

@@ -17,7 +17,11 @@ type Material struct {
 	Decisions []store.Decision
 	// Records are what the package has already; only their ids matter to Merge.
 	Records []store.Record
+	// Taken, if not nil, reports whether an id is another package's: it names no record here and stays an alias.
+	Taken func(id string) bool
 }
+
+func (m *Material) taken(id string) bool { return m.Taken != nil && m.Taken(id) }
 
 // Draft is a record in the making: which claims it rests on and what state they put it in.
 // An empty ID asks for one of the catalog's own.
@@ -30,7 +34,7 @@ type Draft struct {
 	// Since and Reason explain a state other than active; a zero Since is "now".
 	Since  time.Time
 	Reason string
-	// SupersededBy is the id of the record that took over; the old record's content stays.
+	// SupersededBy is the id of the record that took over. Without Claims the old record's content stays.
 	SupersededBy string
 	Aliases      []string
 	coverage     coverage
@@ -46,7 +50,11 @@ type Draft struct {
 // Claims belong to one record when they share an id, an alias or the id of their origin. Claims
 // that no MAL id is tied to belong to the record with the best one, or, where there is none,
 // together to a record that keeps the unassigned id it has, or gets one of the catalog's own.
-// An id that this leaves without claims is superseded.
+//
+// Every id of the public list under which a source publishes the package gets a record, whichever source came first:
+// the best one is that of the claims together, the others are superseded by it and say what the claims under them
+// say. The other reading, under which an id that came second is an alias and nothing else, would lose the record whose
+// source came late. A record whose id no claim carries any more is superseded, or disputed when nothing took over.
 func Merge(m Material) []Draft {
 	var used []*store.Claim
 	for i := range m.Claims {
@@ -57,33 +65,53 @@ func Merge(m Material) []Draft {
 	slices.SortFunc(used, func(a, b *store.Claim) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.Ref, b.Ref))
 	})
-	groups := group(used)
-	var drafts []Draft
-	taken := map[string]string{} // id or alias → the id of its record
+	groups := group(used, m.taken)
+	var drafts, over []Draft
+	by := map[string]string{} // id or alias → the id of its record
 	for _, g := range groups {
 		d := Draft{ID: g.id, Key: m.Key, Claims: g.claims}
 		if d.ID == "" {
-			d.ID = unassignedID(m.Records, g.claims)
+			d.ID = unassignedID(&m, g.claims)
 		}
 		d.Aliases = g.aliases(d.ID)
 		d.narrowed = latest(m.Decisions, "", "narrow")
 		d.state(m.Decisions)
 		drafts = append(drafts, d)
+		over = append(over, g.superseded(&d, m.taken)...)
 	}
 	for _, d := range drafts {
 		for _, a := range d.Aliases {
-			taken[a] = d.ID
+			by[a] = d.ID
 		}
 	}
-	for _, d := range drafts {
-		taken[d.ID] = d.ID
+	for _, d := range slices.Concat(drafts, over) {
+		by[d.ID] = d.ID
 	}
-	return append(drafts, superseded(m, drafts, taken)...)
+	left := leftBehind(m, drafts, by)
+	return slices.Concat(drafts, over, left)
 }
 
-// superseded gives a draft for every record whose id no claim carries any more, and tells the
+// superseded gives a draft for every id of the group's claims that d, the group's record, does not bear.
+func (g *claimGroup) superseded(d *Draft, taken func(string) bool) []Draft {
+	under := map[string][]*store.Claim{}
+	for _, c := range g.claims {
+		if named(c.ID) && c.ID != d.ID && !taken(c.ID) {
+			under[c.ID] = append(under[c.ID], c)
+		}
+	}
+	var out []Draft
+	for _, id := range sortedKeys(under) {
+		x := Draft{ID: id, Key: d.Key, Claims: under[id], SupersededBy: d.ID, Aliases: g.aliases(id), narrowed: d.narrowed}
+		x.State, x.Reason = store.Withdrawn, "superseded by "+d.ID
+		x.coverage = cover(d.Key.Ecosystem, x.Claims, d.narrowing())
+		out = append(out, x)
+	}
+	return out
+}
+
+// leftBehind gives a draft for every record whose id no claim carries any more, and tells the
 // drafts that took over of the old id.
-func superseded(m Material, drafts []Draft, taken map[string]string) []Draft {
+func leftBehind(m Material, drafts []Draft, by map[string]string) []Draft {
 	var out []Draft
 	ids := make([]string, 0, len(m.Records))
 	for _, r := range m.Records {
@@ -91,14 +119,14 @@ func superseded(m Material, drafts []Draft, taken map[string]string) []Draft {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		by, known := taken[id]
-		if by == id && known {
+		now, known := by[id]
+		if now == id && known {
 			continue
 		}
 		d := Draft{ID: id, Key: m.Key}
 		switch {
 		case known:
-			d.SupersededBy = by
+			d.SupersededBy = now
 		case !assigned(id) && len(drafts) > 0:
 			d.SupersededBy = drafts[0].ID
 			drafts[0].Aliases = insert(drafts[0].Aliases, id)
@@ -154,7 +182,7 @@ func claimNames(c *store.Claim) []string {
 
 // group ties claims together by their ids. The group with the best id comes first and has
 // taken in the claims without an assigned one.
-func group(claims []*store.Claim) []*claimGroup {
+func group(claims []*store.Claim, taken func(id string) bool) []*claimGroup {
 	var groups []*claimGroup
 	var loose []*store.Claim
 	for _, c := range claims {
@@ -187,7 +215,7 @@ func group(claims []*store.Claim) []*claimGroup {
 		// alone may be an id that nobody here has a record of. Ids of other databases stay
 		// aliases: clients tell a malicious package by "MAL-".
 		for _, c := range g.claims {
-			if named(c.ID) && (g.id == "" || compareIDs(c.ID, g.id) < 0) {
+			if named(c.ID) && !taken(c.ID) && (g.id == "" || compareIDs(c.ID, g.id) < 0) {
 				g.id = c.ID
 			}
 		}
@@ -237,15 +265,15 @@ func (g *claimGroup) aliasText() string { return strings.Join(g.aliases(""), " "
 
 // unassignedID gives the id of a group that no database has named: the one that was given before,
 // else a draft id of the source, else none.
-func unassignedID(records []store.Record, claims []*store.Claim) string {
+func unassignedID(m *Material, claims []*store.Claim) string {
 	id := ""
-	for _, r := range records {
+	for _, r := range m.Records {
 		if !assigned(r.ID) && (id == "" || r.ID < id) && r.State != store.Withdrawn {
 			id = r.ID
 		}
 	}
 	if id == "" {
-		for _, r := range records {
+		for _, r := range m.Records {
 			if !assigned(r.ID) && (id == "" || r.ID < id) {
 				id = r.ID
 			}
@@ -255,7 +283,7 @@ func unassignedID(records []store.Record, claims []*store.Claim) string {
 		return id
 	}
 	for _, c := range claims {
-		if c.ID != "" && !assigned(c.ID) && (id == "" || c.ID < id) {
+		if c.ID != "" && !assigned(c.ID) && !m.taken(c.ID) && (id == "" || c.ID < id) {
 			id = c.ID
 		}
 	}
@@ -335,11 +363,15 @@ func (d *Draft) state(decisions []store.Decision) {
 			d.State, d.Since, d.Reason = store.Active, time.Time{}, ""
 		}
 	}
-	var narrowed []string
-	if d.narrowed != nil {
-		narrowed = d.narrowed.Versions
+	d.coverage = cover(d.Key.Ecosystem, d.Claims, d.narrowing())
+}
+
+// narrowing gives the versions that a decision put in place of "every version".
+func (d *Draft) narrowing() []string {
+	if d.narrowed == nil {
+		return nil
 	}
-	d.coverage = cover(d.Key.Ecosystem, d.Claims, narrowed)
+	return d.narrowed.Versions
 }
 
 // independent reports whether one of the claims has an origin that none of the others has.

@@ -168,6 +168,11 @@ func TestMergeProperties(t *testing.T) {
 			ids[r.ID] = true
 			checkRecord(t, r)
 		}
+		for _, c := range m.Claims {
+			if named(c.ID) && (c.Status == store.Standing || c.Status == store.Gone) && !ids[c.ID] {
+				t.Fatalf("%s, under which %s/%s publishes the package, has no record", c.ID, c.Source, c.Ref)
+			}
+		}
 		checkCoverage(t, m, records)
 		checkArchives(t, m, records)
 	})

@@ -118,6 +118,18 @@ func finish(rec store.Record, doc *rendering, old *store.Record, now time.Time) 
 	return rec, true, nil
 }
 
+// supersededSummary begins the summary of a record that another one took over, and no other record's.
+const supersededSummary = "Withdrawn: superseded by "
+
+// superseded reports whether another record of the same package took over what the record says.
+func superseded(rec *store.Record) bool {
+	if rec.State != store.Withdrawn {
+		return false
+	}
+	r, _, err := osv.Parse(rec.JSON)
+	return err == nil && strings.HasPrefix(r.Summary, supersededSummary)
+}
+
 // rerender changes the state of a record that no claim carries any more; its content stays.
 func rerender(d *Draft, old *store.Record, now time.Time) (store.Record, bool, error) {
 	r, _, err := osv.Parse(old.JSON)
@@ -138,7 +150,6 @@ func rerender(d *Draft, old *store.Record, now time.Time) (store.Record, bool, e
 	}
 	doc.setState(d, since)
 	if d.SupersededBy != "" {
-		doc.r.Summary = "Withdrawn: superseded by " + d.SupersededBy
 		doc.r.Aliases = insert(doc.r.Aliases, d.SupersededBy)
 	}
 	rec := *old
@@ -173,6 +184,9 @@ func (x *rendering) marshal(modified time.Time) ([]byte, error) {
 // to tools that know no more, so that it fails nobody's build.
 func (x *rendering) setState(d *Draft, since time.Time) {
 	x.r.Withdrawn = ""
+	if d.SupersededBy != "" {
+		x.r.Summary = supersededSummary + d.SupersededBy
+	}
 	mark := recordMark{}
 	if x.db.Mark != nil {
 		mark = *x.db.Mark

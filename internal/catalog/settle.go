@@ -48,8 +48,11 @@ type settler struct {
 	moved map[string]rapsheet.Key
 	// firstOf gives the package that an id is first claimed for in this run.
 	firstOf map[string]rapsheet.Key
-	effect  *Effect
-	check   func(document []byte) []string
+	// claimed are the archives of the new statements, onRecord those of all records; the latter is read when it is first needed.
+	claimed, onRecord archiveOwners
+
+	effect *Effect
+	check  func(document []byte) []string
 	// changed counts claims that were written.
 	changed  int
 	progress func(packages int)
@@ -106,6 +109,17 @@ type replacement struct {
 func (s *settler) settle(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) error {
 	slices.SortFunc(keys, store.CompareKeys)
 	keys = slices.Compact(keys)
+	s.claimed = archiveOwners{}
+	for key, claims := range candidates {
+		for i := range claims {
+			if !claims[i].Withdrawn.IsZero() {
+				continue
+			}
+			for _, d := range claimArchives(&claims[i]) {
+				s.claimed.add(d, key)
+			}
+		}
+	}
 	done := 0
 	for batch := range slices.Chunk(keys, settleBatch) {
 		if err := s.batch(ctx, batch, candidates); err != nil {
@@ -125,20 +139,27 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 	if err != nil {
 		return err
 	}
-	parallel(places, func(p *place) {
-		s.overlay(p, candidates[p.key])
-		s.guard(p, owners)
-		p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
-	})
-	for _, p := range places {
-		for i := range p.drafts {
-			s.name(p, &p.drafts[i], owners)
+	parallel(places, func(p *place) { s.overlay(p, candidates[p.key]) })
+	if s.onRecord == nil && slices.ContainsFunc(places, (*place).freshArchives) {
+		if s.onRecord, err = archivesOnRecord(ctx, s.tx); err != nil {
+			return err
 		}
+	}
+	parallel(places, func(p *place) { p.err = s.guard(p, owners) })
+	for _, p := range places {
+		if p.err != nil {
+			return p.err
+		}
+		p.take(owners)
+	}
+	parallel(places, func(p *place) { s.merge(p, owners) })
+	if err := s.name(ctx, places, owners); err != nil {
+		return err
 	}
 	parallel(places, func(p *place) { p.err = s.render(p) })
 	for _, p := range places {
 		if p.err == nil && p.unfit != "" {
-			p.err = s.holdUnfit(p, owners)
+			p.err = s.holdUnfit(ctx, p, owners)
 		}
 		if p.err != nil {
 			return p.err
@@ -149,7 +170,7 @@ func (s *settler) batch(ctx context.Context, keys []rapsheet.Key, candidates map
 
 // holdUnfit holds the claims that made a record no release may have, and merges the package again
 // without them.
-func (s *settler) holdUnfit(p *place, owners map[string]rapsheet.Key) error {
+func (s *settler) holdUnfit(ctx context.Context, p *place, owners map[string]rapsheet.Key) error {
 	reason := p.unfit
 	for _, r := range p.replaced {
 		p.claims[r.base] = r.before
@@ -171,9 +192,9 @@ func (s *settler) holdUnfit(p *place, owners map[string]rapsheet.Key) error {
 			Reason: reason, Raised: s.now, State: store.HoldOpen,
 		})
 	}
-	p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records})
-	for i := range p.drafts {
-		s.name(p, &p.drafts[i], owners)
+	s.merge(p, owners)
+	if err := s.name(ctx, []*place{p}, owners); err != nil {
+		return err
 	}
 	p.unfit = ""
 	if err := s.render(p); err != nil {
@@ -199,8 +220,8 @@ func parallel(places []*place, f func(*place)) {
 	wg.Wait()
 }
 
-// load reads what the store has about the packages. owners gives the package of every id that the
-// candidates carry and a record has.
+// load reads what the store has about the packages. owners gives the package of every id that a claim or a
+// candidate carries and a record has.
 func (s *settler) load(ctx context.Context, keys []rapsheet.Key, candidates map[rapsheet.Key][]store.Claim) ([]*place, map[string]rapsheet.Key, error) {
 	places := make([]*place, len(keys))
 	at := make(map[rapsheet.Key]*place, len(keys))
@@ -216,13 +237,13 @@ func (s *settler) load(ctx context.Context, keys []rapsheet.Key, candidates map[
 	for _, c := range claims {
 		p := at[c.Key]
 		p.claims = append(p.claims, c)
-		if assigned(c.ID) {
+		if c.ID != "" {
 			ids = append(ids, c.ID)
 		}
 	}
 	for _, k := range keys {
 		for _, c := range candidates[k] {
-			if assigned(c.ID) {
+			if c.ID != "" {
 				ids = append(ids, c.ID)
 			}
 		}
@@ -350,22 +371,36 @@ func add(c, old *store.Claim) {
 	}
 }
 
-// guard decides for every fresh claim whether it stands.
-func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
-	if len(p.fresh) == 0 {
-		return
+// freshArchives reports whether a claim to guard has digests of archives.
+func (p *place) freshArchives() bool {
+	for i := range p.fresh {
+		if len(claimArchives(&p.claims[i])) > 0 {
+			return true
+		}
 	}
-	scene := Scene{Facts: s.facts, Records: p.records, Decisions: p.decisions}
+	return false
+}
+
+// guard decides for every fresh claim whether it stands.
+func (s *settler) guard(p *place, owners map[string]rapsheet.Key) error {
+	if len(p.fresh) == 0 {
+		return nil
+	}
+	scene := Scene{Facts: s.facts, Decisions: p.decisions, OnRecord: s.onRecord, Claimed: s.claimed}
+	for _, r := range p.records {
+		if !superseded(&r) {
+			scene.Records = append(scene.Records, r)
+		}
+		digests, err := recordArchives(&r)
+		if err != nil {
+			return err
+		}
+		scene.Archives = append(scene.Archives, digests...)
+	}
 	for i := range p.claims {
 		scene.Others = append(scene.Others, &p.claims[i])
 	}
-	scene.Owner = func(id string) (rapsheet.Key, bool) {
-		if k, ok := owners[id]; ok {
-			return k, k != p.key
-		}
-		k, ok := s.firstOf[id]
-		return k, ok && k != p.key
-	}
+	scene.Owner = func(id string) (rapsheet.Key, bool) { return s.owner(p, id, owners) }
 	fresh := make([]int, 0, len(p.fresh))
 	for i := range p.fresh {
 		fresh = append(fresh, i)
@@ -374,7 +409,7 @@ func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
 	for _, i := range fresh {
 		c := &p.claims[i]
 		before := c.Status
-		s.judge(p, c, append(Guard(c, scene), p.moved(c)...))
+		s.judge(p, c, p.kept(c, Guard(c, scene)))
 		switch {
 		case c.Status == store.Standing && strings.HasSuffix(c.Ref, pendingMark):
 			p.replace(i)
@@ -382,17 +417,22 @@ func (s *settler) guard(p *place, owners map[string]rapsheet.Key) {
 			p.put = append(p.put, i)
 		}
 	}
+	return nil
 }
 
-// moved keeps the objection to a statement that came under another package's reference: only the
-// import that brought it could see that.
-func (p *place) moved(c *store.Claim) []Objection {
-	for _, h := range slices.Concat(p.putHolds, p.holds) {
-		if h.Guard == GuardMoved && h.Source == c.Source && h.Ref == c.Ref && h.Digest == c.Digest {
-			return []Objection{{h.Guard, h.Reason}}
+// kept adds to the objections to a statement those that only the import that brought it could see: that it came under another
+// package's reference, and that another package was given the same archive. They stay until they are decided.
+func (p *place) kept(c *store.Claim, objections []Objection) []Objection {
+	for _, guard := range []string{GuardMoved, GuardArchive} {
+		for _, h := range slices.Concat(p.putHolds, p.holds) {
+			if h.Guard == guard && h.Source == c.Source && h.Ref == c.Ref && h.Digest == c.Digest {
+				objections = slices.DeleteFunc(objections, func(o Objection) bool { return o.Guard == guard })
+				objections = append(objections, Objection{h.Guard, h.Reason})
+				break
+			}
 		}
 	}
-	return nil
+	return objections
 }
 
 // judge sets the status of a claim from the objections to it and what was decided about them.
@@ -467,28 +507,63 @@ func (p *place) heldBefore(i int) bool {
 	return slices.ContainsFunc(p.holds, func(h store.Hold) bool { return h.Source == c.Source && h.Ref == c.Ref })
 }
 
-// name gives a draft its id: an id that another package's record has stays an alias.
-func (s *settler) name(p *place, d *Draft, owners map[string]rapsheet.Key) {
-	if d.ID != "" {
-		owner, taken := owners[d.ID]
-		if !taken {
-			owner, taken = s.firstOf[d.ID]
+// owner gives the package, another than p's, whose id it is.
+func (s *settler) owner(p *place, id string, owners map[string]rapsheet.Key) (rapsheet.Key, bool) {
+	k, ok := owners[id]
+	if !ok {
+		k, ok = s.firstOf[id]
+	}
+	return k, ok && k != p.key
+}
+
+// take makes the package the owner of every id that its claims bring and no package has.
+func (p *place) take(owners map[string]rapsheet.Key) {
+	for i := range p.claims {
+		c := &p.claims[i]
+		if _, owned := owners[c.ID]; c.ID != "" && !owned && (c.Status == store.Standing || c.Status == store.Gone) {
+			owners[c.ID] = p.key
 		}
-		if !taken || owner == p.key {
-			return
-		}
-		d.Aliases = insert(d.Aliases, d.ID)
-		d.ID = ""
-		for _, r := range p.records {
-			if !assigned(r.ID) && !slices.ContainsFunc(p.drafts, func(x Draft) bool { return x.ID == r.ID }) {
-				d.ID = r.ID
+	}
+}
+
+func (s *settler) merge(p *place, owners map[string]rapsheet.Key) {
+	p.drafts = Merge(Material{Key: p.key, Claims: p.claims, Decisions: p.decisions, Records: p.records, Taken: func(id string) bool {
+		_, taken := s.owner(p, id, owners)
+		return taken
+	}})
+}
+
+// name gives drafts without an id one of the catalog's own that nothing has: a source can bring ids of the same block.
+func (s *settler) name(ctx context.Context, places []*place, owners map[string]rapsheet.Key) error {
+	var nameless []*Draft
+	for _, p := range places {
+		for i := range p.drafts {
+			if p.drafts[i].ID == "" {
+				nameless = append(nameless, &p.drafts[i])
 			}
 		}
 	}
-	if d.ID == "" {
-		d.ID = OwnID(s.org, s.nextOwn)
-		s.nextOwn++
+	for len(nameless) > 0 {
+		ids := make([]string, len(nameless))
+		for i := range ids {
+			ids[i] = OwnID(s.org, s.nextOwn)
+			s.nextOwn++
+		}
+		taken, err := s.tx.RecordsByID(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			_, owned := owners[id]
+			_, claimed := s.firstOf[id]
+			if owned || claimed || slices.ContainsFunc(taken, func(r store.Record) bool { return r.ID == id }) {
+				continue
+			}
+			nameless[0].ID = id
+			nameless = nameless[1:]
+		}
 	}
+	return nil
 }
 
 func (s *settler) render(p *place) error {

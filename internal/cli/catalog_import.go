@@ -362,7 +362,11 @@ func (a *app) inputs(ctx context.Context, popular, have, listings []string, p *p
 				return nil, err
 			}
 			if key, ok := ecosystem.KeyOf(s.Package); ok {
-				lines[key.Ecosystem+"\t"+key.Name] = true
+				name := key.Ecosystem + "\t" + key.Name
+				lines[name] = true
+				for _, d := range s.Evidence.Digests {
+					lines[name+"\t"+ecosystem.DigestText(d)] = true
+				}
 			}
 		}
 		if len(lines) == 0 {
