@@ -69,9 +69,13 @@ const (
 // ratioFloor is the output size up to which any compression ratio is fine, and
 // maxRatio the ratio above which input past it is taken for a bomb. Real
 // lockfiles and SBOMs stay below 60:1 (shared/bad-inputs.md, limits).
+//
+// Archives of whole file systems have long runs of zeros in them, and may begin with one: a database
+// that was made with its full size, a disk image. Their floor is archiveFloor.
 const (
-	ratioFloor = 1 << 20
-	maxRatio   = 200
+	ratioFloor   = 1 << 20
+	archiveFloor = 1 << 30
+	maxRatio     = 200
 )
 
 // ErrRatio says that a stream expands so much that it is taken for a bomb.
@@ -89,15 +93,16 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 type ratioReader struct {
-	r   io.Reader
-	in  *counter
-	out int64
+	r     io.Reader
+	in    *counter
+	out   int64
+	floor int64
 }
 
 func (r *ratioReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	r.out += int64(n)
-	if r.out > ratioFloor && r.out > maxRatio*r.in.n {
+	if r.out > r.floor && r.out > maxRatio*r.in.n {
 		return n, ErrRatio
 	}
 	return n, err
@@ -107,6 +112,15 @@ func (r *ratioReader) Read(p []byte) (int, error) {
 // none, and bounds what comes out to limit bytes. A second layer inside is left
 // as it is. Close releases the decoder and not r.
 func Decompress(r io.Reader, limit int64) (rc io.ReadCloser, compression string, err error) {
+	return decompress(r, limit, ratioFloor)
+}
+
+// DecompressArchive is [Decompress] for an archive that is read as a stream, whose first GiB may have any ratio.
+func DecompressArchive(r io.Reader, limit int64) (rc io.ReadCloser, compression string, err error) {
+	return decompress(r, limit, archiveFloor)
+}
+
+func decompress(r io.Reader, limit, floor int64) (rc io.ReadCloser, compression string, err error) {
 	in := &counter{r: r}
 	br := bufio.NewReaderSize(in, 64<<10)
 	magic, err := br.Peek(4)
@@ -119,21 +133,21 @@ func Decompress(r io.Reader, limit int64) (rc io.ReadCloser, compression string,
 		if err != nil {
 			return nil, Gzip, fmt.Errorf("gzip: %w", err)
 		}
-		return &closer{Reader(&ratioReader{r: zr, in: in}, limit, "decompressed size"), func() { zr.Close() }}, Gzip, nil
+		return &closer{Reader(&ratioReader{r: zr, in: in, floor: floor}, limit, "decompressed size"), func() { zr.Close() }}, Gzip, nil
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
 		if err != nil {
 			return nil, Zstd, fmt.Errorf("zstd: %w", err)
 		}
-		return &closer{Reader(&ratioReader{r: zr, in: in}, limit, "decompressed size"), zr.Close}, Zstd, nil
+		return &closer{Reader(&ratioReader{r: zr, in: in, floor: floor}, limit, "decompressed size"), zr.Close}, Zstd, nil
 	}
 	return &closer{Reader(br, limit, "file"), func() {}}, None, nil
 }
 
-// Expand is r through a decoder that [Decompress] does not know, with the same limits on what comes out.
+// Expand is r through a decoder that [DecompressArchive] does not know, with the same limits on what comes out.
 func Expand(r io.Reader, limit int64, decoder func(io.Reader) io.Reader) io.Reader {
 	in := &counter{r: r}
-	return Reader(&ratioReader{r: decoder(in), in: in}, limit, "decompressed size")
+	return Reader(&ratioReader{r: decoder(in), in: in, floor: archiveFloor}, limit, "decompressed size")
 }
 
 type closer struct {

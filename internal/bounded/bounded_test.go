@@ -135,6 +135,52 @@ func TestDecompressLimit(t *testing.T) {
 	}
 }
 
+// zeros gives that many bytes, one GiB of which is as cheap as one.
+type zeros struct{ left int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), z.left))
+	clear(p[:n])
+	z.left -= int64(n)
+	return n, nil
+}
+
+// An archive may begin with more zeros than a document may have, and is no endless one for that.
+func TestDecompressArchive(t *testing.T) {
+	pack := func(n int64) []byte {
+		var out bytes.Buffer
+		w, err := zstd.NewWriter(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(w, &zeros{n}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	const floor = 1 << 30
+	for _, tt := range []struct {
+		size int64
+		err  error
+	}{{64 << 20, nil}, {floor, nil}, {floor + 64<<20, bounded.ErrRatio}} {
+		r, _, err := bounded.DecompressArchive(bytes.NewReader(pack(tt.size)), 1<<40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, r)
+		r.Close()
+		if !errors.Is(err, tt.err) || n > floor+1<<20 || err == nil && n != tt.size {
+			t.Errorf("%d bytes: %d and %v, want %v", tt.size, n, err, tt.err)
+		}
+	}
+}
+
 func FuzzDecompress(f *testing.F) {
 	f.Add([]byte("plain"))
 	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})

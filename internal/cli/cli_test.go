@@ -54,9 +54,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status,
-			"flip":   flip,
-			"mkzip":  mkzip,
+			"status":      status,
+			"flip":        flip,
+			"mkzip":       mkzip,
+			"pack":        pack,
+			"mkimage":     mkimage,
+			"corrupt":     corrupt,
+			"nothingleft": nothingLeft,
 		},
 	})
 }

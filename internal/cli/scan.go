@@ -107,7 +107,8 @@ Syft; plain or compressed), an archive (tar, zip, wheel, nupkg, crate, gem, jar,
 a container image, a package URL, or - for standard input. The default is the current
 directory. In a directory it also reads what is installed (node_modules, site-packages,
 gems, programs of Go, the extensions of editors) and what package managers have cached.
-Nothing is run, and nothing is sent anywhere.
+Nothing is run, and nothing is sent anywhere, but for docker:// references, which ask
+their registry.
 
 An image is the file of docker save, an OCI layout or an archive of one, or
 docker://HOST/NAME:TAG, which asks that registry. It is read layer by layer, and what a
@@ -129,6 +130,9 @@ not be read; what that was stands at the end of the report.`,
   rapsheet scan --machine --profile quick
   rapsheet scan --machine --nice --since 24h --format json -o today.json`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
+			if err := checkTargets(targets); err != nil {
+				return err
+			}
 			p := a.progress()
 			defer p.end()
 			opt := a.inventoryOptions(p)
@@ -188,6 +192,18 @@ func (a *app) home() fs.FS {
 	for _, name := range []string{"HOME", "USERPROFILE"} {
 		if dir := a.env.Getenv(name); filepath.IsAbs(dir) {
 			return os.DirFS(dir)
+		}
+	}
+	return nil
+}
+
+// checkTargets refuses references to images that are none before anything shows them: there may be a password in one.
+func checkTargets(targets []string) error {
+	for _, t := range targets {
+		if strings.HasPrefix(t, image.Scheme) {
+			if err := image.Check(t); err != nil {
+				return &usageError{err.Error(), ""}
+			}
 		}
 	}
 	return nil
@@ -539,9 +555,12 @@ func (a *app) sbomCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sbom [TARGET…]",
 		Short: "write an SBOM of what the targets list",
-		Long: `Sbom reads targets as scan does and writes what it found as an SBOM. It exits with 3
-when something could not be read; what that was is said on standard error.`,
+		Long: `Sbom reads targets as scan does and writes what their lockfiles and SBOMs list as an SBOM.
+Of a container image it also writes what is installed in it, with what a later layer deletes:
+that is shipped too. It exits with 3 when something could not be read; what that was is said
+on standard error.`,
 		Example: `  rapsheet sbom > app.cdx.json
+  rapsheet sbom image.tar > image.cdx.json
   rapsheet sbom --format spdx -o app.spdx.json services/`,
 		RunE: func(cmd *cobra.Command, targets []string) error {
 			write := map[string]func(io.Writer, sbom.Document, iter.Seq[rapsheet.Sighting]) error{
@@ -553,10 +572,12 @@ when something could not be read; what that was is said on standard error.`,
 			if len(targets) == 0 {
 				targets = []string{"."}
 			}
+			if err := checkTargets(targets); err != nil {
+				return err
+			}
 			p := a.progress()
 			defer p.end()
 			opt := a.inventoryOptions(p)
-			opt.Kinds = lockfile.Kinds() // what a project asks for, not what this machine happens to have
 			opt.Home = nil
 			opt.RespectIgnore = ignore
 			return a.writeSBOM(cmd.Context(), output, targets, opt, write)
@@ -568,11 +589,29 @@ when something could not be read; what that was is said on standard error.`,
 	return cmd
 }
 
+// listed streams what belongs into an SBOM: of a project what it asks for, not what this machine happens to have; of an
+// image, which is what its build made of that, also what is installed in it, with what a later layer deletes.
+func (a *app) listed(ctx context.Context, targets []string, opt inventory.Options) rapsheet.Sightings {
+	return func(yield func(rapsheet.Sighting, error) bool) {
+		for _, t := range targets {
+			opt.Kinds = lockfile.Kinds()
+			if image.Is(t) {
+				opt.Kinds = slices.Concat(installed.Kinds(), archive.Kinds(), lockfile.Kinds())
+			}
+			for s, err := range a.target(ctx, t, opt) {
+				if !yield(s, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (a *app) writeSBOM(ctx context.Context, output string, targets []string, opt inventory.Options,
 	write func(io.Writer, sbom.Document, iter.Seq[rapsheet.Sighting]) error) error {
 	var stopped error
 	found := func(yield func(rapsheet.Sighting) bool) {
-		for s, err := range a.sightings(ctx, targets, opt) {
+		for s, err := range a.listed(ctx, targets, opt) {
 			var n *rapsheet.Note
 			switch {
 			case err == nil:

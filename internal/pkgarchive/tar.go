@@ -19,7 +19,7 @@ func (r *reader) tar(in io.Reader, head []byte) error {
 	if bytes.HasPrefix(head, []byte("BZh")) {
 		in = bounded.Expand(in, maxTar, bzip2.NewReader)
 	}
-	plain, _, err := bounded.Decompress(in, maxTar)
+	plain, _, err := bounded.DecompressArchive(in, maxTar)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func Open(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, e
 	case bytes.HasPrefix(head, magicZip), bytes.HasPrefix(head, magicEmptyZip):
 		return openZipTree(ctx, at, size, lim)
 	case isTar(head):
-		return openTar(ctx, io.NewSectionReader(at, 0, size), at, lim)
+		return openTar(ctx, &window{r: at, size: size}, at, lim)
 	case bytes.HasPrefix(head, magicXZ):
 		return nil, errXZ
 	case isTar(plainHead(head)):
@@ -113,7 +113,7 @@ func Decompress(r io.Reader, limit int64) (io.ReadCloser, error) {
 	if bytes.Equal(magic[:n], magicBzip2) {
 		return io.NopCloser(bounded.Expand(r, limit, bzip2.NewReader)), nil
 	}
-	plain, _, err := bounded.Decompress(r, limit)
+	plain, _, err := bounded.DecompressArchive(r, limit)
 	return plain, err
 }
 
@@ -206,6 +206,51 @@ func openTar(ctx context.Context, r io.Reader, at io.ReaderAt, lim Limits) (*Tre
 			return b.tree(s, err), nil
 		}
 	}
+}
+
+// window reads a tar's headers: those of small files, which stand close to one another, with one read for many.
+type window struct {
+	r    io.ReaderAt
+	size int64
+	pos  int64
+	buf  []byte // what stands at from
+	from int64
+}
+
+const windowSize = 64 << 10
+
+func (w *window) Read(p []byte) (int, error) {
+	if w.pos >= w.size {
+		return 0, io.EOF
+	}
+	if w.pos < w.from || w.pos >= w.from+int64(len(w.buf)) {
+		if w.buf == nil {
+			w.buf = make([]byte, windowSize)
+		}
+		w.buf = w.buf[:min(windowSize, w.size-w.pos)]
+		n, err := w.r.ReadAt(w.buf, w.pos)
+		if w.buf, w.from = w.buf[:n], w.pos; n == 0 {
+			return 0, err
+		}
+	}
+	n := copy(p, w.buf[w.pos-w.from:])
+	w.pos += int64(n)
+	return n, nil
+}
+
+// Seek implements [io.Seeker]; what the buffer has of the place is kept.
+func (w *window) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += w.pos
+	case io.SeekEnd:
+		offset += w.size
+	}
+	if offset < 0 {
+		return 0, errors.New("before the beginning")
+	}
+	w.pos = offset
+	return offset, nil
 }
 
 func cutOff(err error) error {

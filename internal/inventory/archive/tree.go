@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/zip"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -165,12 +166,17 @@ func (t *Tree) Notes(path string) []*rapsheet.Note {
 	return all
 }
 
-// spool is a temporary file that has no name any more, where the system allows that.
+// spool is a temporary file that has no name any more, where the system allows that. Runs of zeros are holes in it, which
+// take no space where the file system has them: a bomb of zeros fills no disk.
 type spool struct {
 	f    *os.File
 	size int64
 	left int64
+	buf  []byte
 }
+
+// spoolBlock is how much is written at a time.
+const spoolBlock = 64 << 10
 
 func newSpool(limit int64) (*spool, error) {
 	f, err := os.CreateTemp("", "rapsheet-*")
@@ -187,10 +193,47 @@ func (s *spool) copy(r io.Reader, n int64) (off int64, err error) {
 	if n > s.left {
 		return 0, &bounded.LimitError{What: "the sum of all files", Limit: s.size + s.left}
 	}
-	got, err := io.CopyN(s.f, r, n)
-	s.size += got
-	s.left -= got
+	if s.buf == nil {
+		s.buf = make([]byte, spoolBlock)
+	}
+	hole := false
+	for n > 0 && err == nil {
+		var got int
+		got, err = io.ReadFull(r, s.buf[:min(n, spoolBlock)])
+		if hole = zeros(s.buf[:got]); !hole {
+			if _, e := s.f.WriteAt(s.buf[:got], s.size); e != nil {
+				return off, e
+			}
+		}
+		s.size += int64(got)
+		s.left -= int64(got)
+		n -= int64(got)
+	}
+	if hole {
+		if e := s.f.Truncate(s.size); e != nil {
+			return off, e
+		}
+	}
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
+	}
 	return off, err
+}
+
+// zeros reports whether b is nothing but zeros.
+func zeros(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.NativeEndian.Uint64(b) != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *spool) close() error {

@@ -179,6 +179,7 @@ func (s *scan) find() error {
 	if strings.HasPrefix(s.target, Scheme) {
 		ref, err := parseReference(s.target)
 		if err != nil {
+			s.target = Scheme + "…" // there may be a password in it
 			return err
 		}
 		s.target = ref.String()

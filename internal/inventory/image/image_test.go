@@ -289,10 +289,27 @@ func withoutLayout(t *testing.T, layers [][]byte) []byte {
 	return bytes.ReplaceAll(b, []byte("imageLayoutVersion"), []byte("imageLayoutV3rsion"))
 }
 
+// bombHead begins a tar with a file of 8 GiB.
+var bombHead = func() []byte {
+	var buf bytes.Buffer
+	err := tar.NewWriter(&buf).WriteHeader(&tar.Header{Name: "zeros", Size: 8 << 30, Format: tar.FormatGNU})
+	if err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+}()
+
 func TestImages(t *testing.T) {
 	one := tarOf(t, entry{name: "app/node_modules/a/package.json", content: pkg("a", "1.0.0")})
 	two := tarOf(t, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
-	bomb := tarOf(t, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)})
+	zeros := tarOf(t, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)}, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
+	// 8 GiB are said to be there, and 1.25 are, as a stream of 20 frames (RFC 8878, section 3).
+	huge := func(b []byte) []byte {
+		if !bytes.Equal(b, bombHead) {
+			return zst(b)
+		}
+		return append(zst(b), bytes.Repeat(zst(make([]byte, 64<<20)), 20)...)
+	}
 	const a, b = "T!/app/node_modules/a/package.json a@1.0.0 layer 1", "T!/app/node_modules/b/package.json b@1.0.0 layer 2"
 	// with is a layout with an image of two layers, changed.
 	with := func(pack func([]byte) []byte, layers [][]byte, change func(l layout, m map[string]any)) layout {
@@ -341,7 +358,8 @@ func TestImages(t *testing.T) {
 		{"a layer is missing", "", with(gz, both, func(l layout, _ map[string]any) { delete(l, path(gz(two))) }), []string{
 			"unread T!: layer 2 of 2, " + short(gz(two)) + ": open: no such file or directory (0)", a}},
 		{"a manifest's content is another", "", with(gz, both, func(l layout, m map[string]any) { l["blobs/sha256/"+m["digest"].(string)[7:]] += " " }), nil},
-		{"B44 B45 a layer is a bomb", "", with(zst, [][]byte{one, two, bomb}, nil), []string{
+		{"a layer begins with zeros", "", with(zst, [][]byte{one, zeros}, nil), []string{a, strings.ReplaceAll(b, "layer 2", "layer "+digest(zeros))}},
+		{"B44 B45 a layer is a bomb", "", with(huge, [][]byte{one, two, bombHead}, nil), []string{
 			"unread T!: tar: after 0 entries: decompresses to more than 200 times its size: the rest was not read (0)", a, b}},
 		{"A1 an empty index", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "index.json": `{"schemaVersion": 2, "manifests": []}`}, []string{"unread T: no image in it (0)"}},
 		{"A5 a broken index", "", layout{"oci-layout": `{"imageLayoutVersion": "1.0.0"}`, "index.json": `{"schemaVersion": `}, []string{"unread T: the manifest is not what it should be (0)"}},

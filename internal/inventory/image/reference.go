@@ -28,6 +28,13 @@ var (
 
 const dockerHub = "docker.io"
 
+// Check says what is wrong with a reference that begins with docker://. The error does not repeat it: there may be a
+// password in it.
+func Check(reference string) error {
+	_, err := parseReference(reference)
+	return err
+}
+
 func parseReference(s string) (reference, error) {
 	var r reference
 	rest, ok := strings.CutPrefix(s, Scheme)
@@ -36,6 +43,9 @@ func parseReference(s string) (reference, error) {
 	}
 	bad := func(what string) (reference, error) {
 		return reference{}, fmt.Errorf("no reference to an image: %s; it looks like %shost/repository:tag", what, Scheme)
+	}
+	if at := strings.IndexByte(rest, '@'); at >= 0 && (strings.Contains(rest[at:], "/") || strings.Contains(rest[at+1:], "@")) {
+		return bad("there is a login in it, which is taken from Docker's configuration only")
 	}
 	rest, r.digest, _ = strings.Cut(rest, "@")
 	if r.digest != "" && !digestForm.MatchString(r.digest) {
