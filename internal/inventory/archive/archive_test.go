@@ -199,13 +199,30 @@ func TestScan(t *testing.T) {
 			"info x.tar!: symbolic links not followed",
 			"info x.tar!: special files (pipes, sockets, devices) not opened",
 		}},
-		{"B41 a name twice: the last", "x.tar", tarOf(t, entry{name: "package-lock.json", content: "{"}, entry{name: "./package-lock.json", content: npmLock}), []string{
-			"info x.tar: entries that stand in the archive more than once: the last one was read",
+		{"B41 a name three times", "x.tar", tarOf(t, entry{name: "package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "1.0.1")},
+			entry{name: "./package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "1.0.2")}, entry{name: "package-lock.json", content: npmLock}), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
 			"x.tar!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.tar!/package-lock.json a@1.0.1 registry registry.npmjs.org",
+			"x.tar!/package-lock.json a@1.0.2 registry registry.npmjs.org",
+		}},
+		{"B41 a name too often", "x.tar", tarOf(t, slices.Repeat([]entry{{name: "x", content: "x"}}, 11)...), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
+			"unread x.tar: entries that stand in the archive more than 9 times: not read",
+		}},
+		{"B41 a name twice in a zip", "x.zip", zipOf(t, entry{name: "package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "6.6.6")}, entry{name: "package-lock.json", content: npmLock}), []string{
+			"info x.zip: entries that stand in the archive more than once: each was read",
+			"x.zip!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.zip!/package-lock.json a@6.6.6 registry registry.npmjs.org",
+		}},
+		{"a file where a directory was", "x.tar", tarOf(t, entry{name: "a/b/package-lock.json", content: npmLock}, entry{name: "a", content: "x"}), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
+			"x.tar!/a/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
 		{"a file where a directory is", "x.tar", tarOf(t, entry{name: "a/package-lock.json", content: npmLock}, entry{name: "a", content: "x"}, entry{name: "a/b/package-lock.json", content: npmLock}), []string{
-			"info x.tar: entries that stand in the archive more than once: the last one was read",
+			"info x.tar: entries that stand in the archive more than once: each was read",
 			"x.tar!/a/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.tar!/a/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
 		{"B44 a bomb inside", "x.zip", zipOf(t, entry{name: "package-lock.json", content: strings.Repeat(" ", 8<<20)}, entry{name: "b/package-lock.json", content: npmLock}), []string{
 			"unread x.zip!/package-lock.json: open: decompresses to more than 200 times its size",
