@@ -311,8 +311,11 @@ func TestKinds(t *testing.T) {
 		"wheels/A-1.0-py3-none-any.WHL":       string(clienttest.Wheel(t, "A", "1.0")),
 		"sdist/p-1.0.tar.gz":                  string(gz(tarOf(t, entry{name: "p-1.0/PKG-INFO", content: "Name: p\nVersion: 1.0\n"}))),
 		"backup-2024.tar.gz":                  string(gz(tarOf(t, entry{name: "repo/package.json", content: `{"name": "repo", "version": "1.0.0"}`}))),
-		"broken-2024.tar.gz":                  "\x1f\x8b",
-		"lib/x.jar":                           string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
+		"broken-2024-01-02.tar.gz":            "\x1f\x8b",
+		"broken-1.0rc1.tar.gz":                "\x1f\x8b",
+		"cut-1.0.tar.gz":                      string(gz(tarOf(t, entry{name: "cut-1.0/setup.py", content: "x"}))[:50]),
+		"bad-1.0.tar.gz":                      string(gz(tarOf(t, entry{name: "bad-1.0/PKG-INFO", content: "Name: \xff\n"}))),
+		"lib/x-1.2.jar":                       string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
 		"a.1.0.0.nupkg":                       "PK",
 		"node_modules/published/with/b-1.tgz": "x",
 	}
@@ -323,7 +326,12 @@ func TestKinds(t *testing.T) {
 	want := []string{
 		"a.1.0.0.nupkg a@1.0.0",
 		"unread a.1.0.0.nupkg: zip: not a valid zip file",
-		"unmatchable lib/x.jar: jar archive that does not say which package it is",
+		"bad-1.0.tar.gz bad@1.0",
+		"unread bad-1.0.tar.gz: 1 members could not be read: bad-1.0/PKG-INFO: not UTF-8",
+		"unread broken-1.0rc1.tar.gz: named like a source package: gzip: unexpected EOF",
+		"info broken-2024-01-02.tar.gz: an archive that cannot be read, by its name no package: gzip: unexpected EOF",
+		"unread cut-1.0.tar.gz: named like a source package: unexpected EOF",
+		"unmatchable lib/x-1.2.jar: jar archive that does not say which package it is",
 		"mirror/left-pad-1.3.0.tgz left-pad@1.3.0",
 		"sdist/p-1.0.tar.gz p@1.0",
 		"wheels/A-1.0-py3-none-any.WHL A@1.0",
@@ -331,10 +339,27 @@ func TestKinds(t *testing.T) {
 	if got := walk(false); !slices.Equal(got, want) {
 		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
+	jar := false
 	for _, line := range walk(true) {
+		jar = jar || strings.HasPrefix(line, "lib/x-1.2.jar x@1.2 md5:")
 		if strings.Contains(line, "left-pad") && strings.Count(line, ":") != 4 {
 			t.Errorf("without digests: %s", line)
 		}
+	}
+	if !jar {
+		t.Error("a jar that does not say which package it is cannot be found by its digest")
+	}
+	// Larger than packages are: a note, and nothing that was not read.
+	large := filepath.Join(t.TempDir(), "linux-6.1.tar.gz")
+	if err := os.WriteFile(large, []byte{0x1f, 0x8b}, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 200<<20); err != nil {
+		t.Fatal(err)
+	}
+	got := clienttest.Lines(t, filepath.Dir(large), inventory.Walk(t.Context(), filepath.Dir(large), inventory.Options{Kinds: kinds()}))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "info linux-6.1.tar.gz: named like a source package, and larger") {
+		t.Errorf("got %q", got)
 	}
 }
 
