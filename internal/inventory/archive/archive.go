@@ -41,11 +41,24 @@ func Kinds() []inventory.Kind {
 			return false
 		}}
 	}
-	return []inventory.Kind{
+	kinds := []inventory.Kind{
 		kind(pkgarchive.Wheel, ".whl"), kind(pkgarchive.Egg, ".egg"), kind(pkgarchive.NPM, ".tgz"), kind(pkgarchive.NuGet, ".nupkg"),
 		kind(pkgarchive.Crate, ".crate"), kind(pkgarchive.Gem, ".gem"), kind(pkgarchive.Jar, ".jar", ".war", ".ear"), kind(pkgarchive.VSIX, ".vsix"),
 		{Name: pkgarchive.SDist, Match: isSDist, Read: readSDist},
 	}
+	for i, k := range kinds {
+		if k.Name == pkgarchive.Wheel || k.Name == pkgarchive.Jar {
+			kinds[i].Dir = runsFrom
+		}
+	}
+	return kinds
+}
+
+// runsFrom reports whether wheels and jars in a directory are there to be run from. Packages of Python bring them along
+// for that (the wheels of virtualenv, the jars of pyspark); in what was unpacked from npm, Go and Cargo they are material
+// of tests, and often broken on purpose.
+func runsFrom(dir string) bool {
+	return !strings.Contains(dir, "/node_modules") && !strings.Contains(dir, "/pkg/mod") && !strings.Contains(dir, "/registry/src")
 }
 
 // hasExtension compares without regard to case, and without allocating.

@@ -318,6 +318,11 @@ func TestKinds(t *testing.T) {
 		"lib/x-1.2.jar":                       string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
 		"a.1.0.0.nupkg":                       "PK",
 		"node_modules/published/with/b-1.tgz": "x",
+		"node_modules/published/with/b.jar":   "x",
+		"go/pkg/mod/m@v1.0.0/testdata/b.jar":  "x",
+		"cargo/registry/src/i/c-1.0.0/b.whl":  "x",
+		"lib/site-packages/virtualenv/seed/wheels/embed/pip-23.0-py3-none-any.whl": string(clienttest.Wheel(t, "pip", "23.0")),
+		"lib/site-packages/x/tests/b-1.0.0.tgz":                                    "x",
 	}
 	root := clienttest.Tree(t, files)
 	walk := func(hash bool) []string {
@@ -332,6 +337,7 @@ func TestKinds(t *testing.T) {
 		"info broken-2024-01-02.tar.gz: an archive that cannot be read, by its name no package: gzip: unexpected EOF",
 		"unread cut-1.0.tar.gz: named like a source package: unexpected EOF",
 		"unmatchable lib/x-1.2.jar: jar archive that does not say which package it is",
+		"lib/site-packages/virtualenv/seed/wheels/embed/pip-23.0-py3-none-any.whl pip@23.0",
 		"mirror/left-pad-1.3.0.tgz left-pad@1.3.0",
 		"sdist/p-1.0.tar.gz p@1.0",
 		"wheels/A-1.0-py3-none-any.WHL A@1.0",
