@@ -218,7 +218,7 @@ func TestHostile(t *testing.T) {
 		{"B44 a member above the limit", "a-1.0-py3-none-any.whl", huge, "wheel! named PyPI a@1.0 unread 1: a-1.0.dist-info/METADATA: member is larger than the limit of 8388608 bytes", ""},
 		{"zeros before what counts", "a-1.0.0.tgz", gz(tarOf(t, file{"package/x", big}, file{"package/package.json", `{"name": "a", "version": "1.0.0"}`})), "npm-tarball! npm a@1.0.0", ""},
 		{"B46 archives inside archives", "x.jar", deep, "jar! unread 1: lib/x.jar!/lib/x.jar!/lib/x.jar!/lib/x.jar: more than 3 archives inside one another: not opened", ""},
-		{"B42 overlapping members", "x.jar", overlapping(t), "jar!", "members overlap"},
+		{"B42 overlapping members", "x.jar", overlapping(t), "jar!", "entries overlap"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,13 +3,11 @@ package pkgarchive
 import (
 	"archive/zip"
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
@@ -48,8 +46,12 @@ func (r *reader) zip(at io.ReaderAt, size int64, prefix string, depth int) error
 		name, version, _ := strings.Cut(strings.TrimSuffix(goModule, "/"), "@")
 		r.add(GoModule, true, Package{Ecosystem: "Go", Name: name, Version: version, Member: goModule})
 	}
-	if err := overlap(wanted); err != nil {
+	_, odd, err := Entries(r.ctx, at, z.File)
+	if err != nil {
 		return err
+	}
+	if len(odd) > 0 {
+		defer func() { r.unread(hiddenName(prefix, z.File, odd), ErrHidden) }()
 	}
 	for i, f := range wanted {
 		if err := r.ctx.Err(); err != nil {
@@ -95,24 +97,12 @@ func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
 	return d.r.ReadAt(p, off)
 }
 
-// overlap refuses members that share bytes: one that is large could else be read under many names.
-func overlap(files []*zip.File) error {
-	type span struct{ start, end int64 }
-	var spans []span
-	for _, f := range files {
-		start, err := f.DataOffset()
-		if err != nil {
-			continue // it cannot be opened either
-		}
-		spans = append(spans, span{start, start + int64(f.CompressedSize64)})
+// hiddenName names the first entry that is not what the directory says.
+func hiddenName(prefix string, files []*zip.File, odd []int) string {
+	if odd[0] < len(files) {
+		return prefix + files[odd[0]].Name
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
-	for i := 1; i < len(spans); i++ {
-		if spans[i].start < spans[i-1].end || spans[i].end < spans[i].start {
-			return fmt.Errorf("members overlap at byte %d", spans[i].start)
-		}
-	}
-	return nil
+	return prefix + "behind the last entry"
 }
 
 // open reads a member, within the limits.

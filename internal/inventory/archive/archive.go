@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
@@ -40,11 +41,24 @@ func Kinds() []inventory.Kind {
 			return false
 		}}
 	}
-	return []inventory.Kind{
+	kinds := []inventory.Kind{
 		kind(pkgarchive.Wheel, ".whl"), kind(pkgarchive.Egg, ".egg"), kind(pkgarchive.NPM, ".tgz"), kind(pkgarchive.NuGet, ".nupkg"),
 		kind(pkgarchive.Crate, ".crate"), kind(pkgarchive.Gem, ".gem"), kind(pkgarchive.Jar, ".jar", ".war", ".ear"), kind(pkgarchive.VSIX, ".vsix"),
 		{Name: pkgarchive.SDist, Match: isSDist, Read: readSDist},
 	}
+	for i, k := range kinds {
+		if k.Name == pkgarchive.Wheel || k.Name == pkgarchive.Jar {
+			kinds[i].Dir = runsFrom
+		}
+	}
+	return kinds
+}
+
+// runsFrom reports whether wheels and jars in a directory are there to be run from. Packages of Python bring them along
+// for that (the wheels of virtualenv, the jars of pyspark); in what was unpacked from npm, Go and Cargo they are material
+// of tests, and often broken on purpose.
+func runsFrom(dir string) bool {
+	return !strings.Contains(dir, "/node_modules") && !strings.Contains(dir, "/pkg/mod") && !strings.Contains(dir, "/registry/src")
 }
 
 // hasExtension compares without regard to case, and without allocating.
@@ -62,20 +76,38 @@ func isSDist(base, _ string) bool {
 	return i > 0 && i+1 < len(stem) && stem[i+1] >= '0' && stem[i+1] <= '9'
 }
 
+// sdistForm matches the names that PyPI takes for sdists (packaging.python.org/en/latest/specifications/source-distribution-format):
+// a name, which had dashes in it before PEP 625, and a version of PEP 440 in its normal form.
+var sdistForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._]*(?:-[A-Za-z][A-Za-z0-9._]*)*-(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?\.tar\.gz$`)
+
+// readSDist looks into a name-1.0.tar.gz, which may be anything: a backup, the source of a program. So one that is whole
+// and no package is no matter, and one that is larger than packages are is a note, but nothing that makes a scan
+// incomplete: else every home with a release of Linux in it would be. One that is damaged, and so small and so named that
+// it may be a package, is unread. Those with a date or something else of their own in the name are backups.
 func readSDist(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	if in.Size > maxSDist {
-		return nil // any archive may have such a name
+		out.Note(rapsheet.NoteInfo, 0, "named like a source package, and larger than those are (%d bytes): not read", int64(maxSDist))
+		return nil
 	}
 	at, size, done, err := in.Random(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	found, err := pkgarchive.Read(ctx, at, size, path.Base(in.Path))
-	if !found.Sure {
+	base := path.Base(in.Path)
+	found, err := pkgarchive.Read(ctx, at, size, base)
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case found.Sure || found.Format == pkgarchive.SDist && found.UnreadCount > 0:
+		return send(ctx, in, out, at, size, found, err)
+	case err == nil || errors.Is(err, pkgarchive.ErrUnknown):
+		return nil
+	case sdistForm.MatchString(base):
+		return fmt.Errorf("named like a source package: %w", err)
 	}
-	return send(ctx, in, out, at, size, found, err)
+	out.Note(rapsheet.NoteInfo, 0, "an archive that cannot be read, by its name no package: %v", err)
+	return nil
 }
 
 func readPackage(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
@@ -89,6 +121,18 @@ func readPackage(ctx context.Context, in *inventory.File, out *inventory.Sink) e
 		return nil // a chart of Helm, say, which is a .tgz as well
 	}
 	return send(ctx, in, out, at, size, found, err)
+}
+
+// jarForm is the name of a jar in Maven's layout, artifact-version.jar, without the extension.
+var jarForm = regexp.MustCompile(`^(.+?)-(\d[0-9A-Za-z._+-]*)$`)
+
+// jarName is what a jar that does not say which package it is, is called.
+func jarName(base string) rapsheet.Package {
+	p := rapsheet.Package{Ecosystem: pkgarchive.Jar, Name: strings.TrimSuffix(base, path.Ext(base))}
+	if m := jarForm.FindStringSubmatch(p.Name); m != nil {
+		p.Name, p.Version = m[1], m[2]
+	}
+	return p
 }
 
 // send sends what an archive was found to be; bad is the error of reading it. Nobody knows where a file that lies
@@ -155,6 +199,12 @@ func send(ctx context.Context, in *inventory.File, out *inventory.Sink, at io.Re
 		})
 	}
 	if bad == nil && found.UnreadCount == 0 && len(found.Packages) == 0 && found.Named == nil {
+		if found.Format == pkgarchive.Jar && len(digests) > 0 {
+			// Without a group there is no name to look up, so this is in no ecosystem: package match looks its digests
+			// up, and makes it the note that is made here if none is on record.
+			out.Sighting(jarName(path.Base(in.Path)), 0, own)
+			return nil
+		}
 		out.Note(rapsheet.NoteUnmatchable, 0, "%s archive that does not say which package it is", found.Format)
 	}
 	return bad

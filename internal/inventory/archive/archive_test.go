@@ -199,13 +199,30 @@ func TestScan(t *testing.T) {
 			"info x.tar!: symbolic links not followed",
 			"info x.tar!: special files (pipes, sockets, devices) not opened",
 		}},
-		{"B41 a name twice: the last", "x.tar", tarOf(t, entry{name: "package-lock.json", content: "{"}, entry{name: "./package-lock.json", content: npmLock}), []string{
-			"info x.tar: entries that stand in the archive more than once: the last one was read",
+		{"B41 a name three times", "x.tar", tarOf(t, entry{name: "package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "1.0.1")},
+			entry{name: "./package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "1.0.2")}, entry{name: "package-lock.json", content: npmLock}), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
 			"x.tar!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.tar!/package-lock.json a@1.0.1 registry registry.npmjs.org",
+			"x.tar!/package-lock.json a@1.0.2 registry registry.npmjs.org",
+		}},
+		{"B41 a name too often", "x.tar", tarOf(t, slices.Repeat([]entry{{name: "x", content: "x"}}, 11)...), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
+			"unread x.tar: entries that stand in the archive more than 9 times: not read",
+		}},
+		{"B41 a name twice in a zip", "x.zip", zipOf(t, entry{name: "package-lock.json", content: strings.ReplaceAll(npmLock, "1.0.0", "6.6.6")}, entry{name: "package-lock.json", content: npmLock}), []string{
+			"info x.zip: entries that stand in the archive more than once: each was read",
+			"x.zip!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.zip!/package-lock.json a@6.6.6 registry registry.npmjs.org",
+		}},
+		{"a file where a directory was", "x.tar", tarOf(t, entry{name: "a/b/package-lock.json", content: npmLock}, entry{name: "a", content: "x"}), []string{
+			"info x.tar: entries that stand in the archive more than once: each was read",
+			"x.tar!/a/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
 		{"a file where a directory is", "x.tar", tarOf(t, entry{name: "a/package-lock.json", content: npmLock}, entry{name: "a", content: "x"}, entry{name: "a/b/package-lock.json", content: npmLock}), []string{
-			"info x.tar: entries that stand in the archive more than once: the last one was read",
+			"info x.tar: entries that stand in the archive more than once: each was read",
 			"x.tar!/a/b/package-lock.json a@1.0.0 registry registry.npmjs.org",
+			"x.tar!/a/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
 		{"B44 a bomb inside", "x.zip", zipOf(t, entry{name: "package-lock.json", content: strings.Repeat(" ", 8<<20)}, entry{name: "b/package-lock.json", content: npmLock}), []string{
 			"unread x.zip!/package-lock.json: open: decompresses to more than 200 times its size",
@@ -294,10 +311,18 @@ func TestKinds(t *testing.T) {
 		"wheels/A-1.0-py3-none-any.WHL":       string(clienttest.Wheel(t, "A", "1.0")),
 		"sdist/p-1.0.tar.gz":                  string(gz(tarOf(t, entry{name: "p-1.0/PKG-INFO", content: "Name: p\nVersion: 1.0\n"}))),
 		"backup-2024.tar.gz":                  string(gz(tarOf(t, entry{name: "repo/package.json", content: `{"name": "repo", "version": "1.0.0"}`}))),
-		"broken-2024.tar.gz":                  "\x1f\x8b",
-		"lib/x.jar":                           string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
+		"broken-2024-01-02.tar.gz":            "\x1f\x8b",
+		"broken-1.0rc1.tar.gz":                "\x1f\x8b",
+		"cut-1.0.tar.gz":                      string(gz(tarOf(t, entry{name: "cut-1.0/setup.py", content: "x"}))[:50]),
+		"bad-1.0.tar.gz":                      string(gz(tarOf(t, entry{name: "bad-1.0/PKG-INFO", content: "Name: \xff\n"}))),
+		"lib/x-1.2.jar":                       string(zipOf(t, entry{name: "META-INF/MANIFEST.MF"})),
 		"a.1.0.0.nupkg":                       "PK",
 		"node_modules/published/with/b-1.tgz": "x",
+		"node_modules/published/with/b.jar":   "x",
+		"go/pkg/mod/m@v1.0.0/testdata/b.jar":  "x",
+		"cargo/registry/src/i/c-1.0.0/b.whl":  "x",
+		"lib/site-packages/virtualenv/seed/wheels/embed/pip-23.0-py3-none-any.whl": string(clienttest.Wheel(t, "pip", "23.0")),
+		"lib/site-packages/x/tests/b-1.0.0.tgz":                                    "x",
 	}
 	root := clienttest.Tree(t, files)
 	walk := func(hash bool) []string {
@@ -306,7 +331,13 @@ func TestKinds(t *testing.T) {
 	want := []string{
 		"a.1.0.0.nupkg a@1.0.0",
 		"unread a.1.0.0.nupkg: zip: not a valid zip file",
-		"unmatchable lib/x.jar: jar archive that does not say which package it is",
+		"bad-1.0.tar.gz bad@1.0",
+		"unread bad-1.0.tar.gz: 1 members could not be read: bad-1.0/PKG-INFO: not UTF-8",
+		"unread broken-1.0rc1.tar.gz: named like a source package: gzip: unexpected EOF",
+		"info broken-2024-01-02.tar.gz: an archive that cannot be read, by its name no package: gzip: unexpected EOF",
+		"unread cut-1.0.tar.gz: named like a source package: unexpected EOF",
+		"unmatchable lib/x-1.2.jar: jar archive that does not say which package it is",
+		"lib/site-packages/virtualenv/seed/wheels/embed/pip-23.0-py3-none-any.whl pip@23.0",
 		"mirror/left-pad-1.3.0.tgz left-pad@1.3.0",
 		"sdist/p-1.0.tar.gz p@1.0",
 		"wheels/A-1.0-py3-none-any.WHL A@1.0",
@@ -314,10 +345,27 @@ func TestKinds(t *testing.T) {
 	if got := walk(false); !slices.Equal(got, want) {
 		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
+	jar := false
 	for _, line := range walk(true) {
+		jar = jar || strings.HasPrefix(line, "lib/x-1.2.jar x@1.2 md5:")
 		if strings.Contains(line, "left-pad") && strings.Count(line, ":") != 4 {
 			t.Errorf("without digests: %s", line)
 		}
+	}
+	if !jar {
+		t.Error("a jar that does not say which package it is cannot be found by its digest")
+	}
+	// Larger than packages are: a note, and nothing that was not read.
+	large := filepath.Join(t.TempDir(), "linux-6.1.tar.gz")
+	if err := os.WriteFile(large, []byte{0x1f, 0x8b}, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 200<<20); err != nil {
+		t.Fatal(err)
+	}
+	got := clienttest.Lines(t, filepath.Dir(large), inventory.Walk(t.Context(), filepath.Dir(large), inventory.Options{Kinds: kinds()}))
+	if len(got) != 1 || !strings.HasPrefix(got[0], "info linux-6.1.tar.gz: named like a source package, and larger") {
+		t.Errorf("got %q", got)
 	}
 }
 

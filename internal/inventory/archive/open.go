@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"cmp"
 	"compress/bzip2"
 	"context"
 	"errors"
@@ -12,10 +11,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 )
 
 // ErrUnknown says that a file is neither a zip nor a tar that can be read.
@@ -316,11 +315,12 @@ func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*
 		return nil, err
 	}
 	dir.free = true
-	starts, err := offsets(ctx, z.File)
+	starts, odd, err := pkgarchive.Entries(ctx, at, z.File)
 	if err != nil {
 		return nil, err
 	}
 	b := newBuilder(lim)
+	b.hidden = len(odd)
 	for i, f := range z.File {
 		name := f.Name
 		if !strings.Contains(name, "/") {
@@ -360,32 +360,6 @@ func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return d.r.ReadAt(p, off)
-}
-
-// offsets gives where the content of each entry begins, -1 where its header cannot be read. A zip whose entries share
-// bytes is refused: 62 KB of it can be 10 GB.
-func offsets(ctx context.Context, files []*zip.File) ([]int64, error) {
-	type span struct{ start, end int64 }
-	spans := make([]span, 0, len(files))
-	starts := make([]int64, len(files))
-	for i, f := range files {
-		if i%1024 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		start, err := f.DataOffset()
-		if starts[i] = start; err != nil {
-			starts[i] = -1
-			continue
-		}
-		spans = append(spans, span{start, start + int64(f.CompressedSize64)})
-	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end)) })
-	for i := 1; i < len(spans); i++ {
-		if spans[i].start < spans[i-1].end || spans[i].end < spans[i].start {
-			return nil, fmt.Errorf("zip: entries overlap at byte %d", spans[i].start)
-		}
-	}
-	return starts, nil
 }
 
 // FirstName gives the name of a tar's first entry, "" for what is no tar; plain says that it is not compressed.

@@ -124,16 +124,22 @@ func scan(ctx context.Context, in *inventory.File, at io.ReaderAt, size int64, o
 	}
 	opt.Kinds = slices.DeleteFunc(slices.Clone(opt.Kinds), func(k inventory.Kind) bool { return k.Name == pkgarchive.SDist })
 	opt.Kinds = append(opt.Kinds, inner(opt, depth+1)) // which knows sdists too
-	for s, err := range inventory.WalkFS(ctx, FS{Root: t.Root}, in.Path+"!", opt) {
-		var note *rapsheet.Note
-		switch {
-		case err != nil && !errors.As(err, &note):
-			return err
-		case err == nil && self[s.Package]:
-			continue // the archive itself, by a manifest inside it
+	for i := -1; i < len(t.Earlier); i++ {
+		tree := t.Root
+		if i >= 0 {
+			tree = t.Earlier[i]
 		}
-		if !send(s, err) {
-			return inventory.ErrStopped
+		for s, err := range inventory.WalkIn(ctx, FS{Root: tree}, FS{Root: t.Root}, in.Path+"!", opt) {
+			var note *rapsheet.Note
+			switch {
+			case err != nil && !errors.As(err, &note):
+				return err
+			case err == nil && self[s.Package]:
+				continue // the archive itself, by a manifest inside it
+			}
+			if !send(s, err) {
+				return inventory.ErrStopped
+			}
 		}
 	}
 	return nil

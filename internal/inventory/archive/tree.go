@@ -17,6 +17,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 )
 
 // Limits of one archive's tree. Zero values mean the defaults.
@@ -38,6 +39,7 @@ const (
 	maxComponent = 255       // bytes of one part of a name, as file systems have it
 	maxNames     = 256 << 20 // bytes of all names
 	maxDepth     = 1024      // parts of a name
+	maxEarlier   = 8         // copies of one name before the last
 )
 
 func (l Limits) withDefaults() Limits {
@@ -133,6 +135,9 @@ func (inPlace) Close() error { return nil }
 // Tree is the content of an archive. Its nodes are valid until it is closed.
 type Tree struct {
 	Root *Node
+	// Earlier are what stands in the archive more than once: the first tree has the copies before the last one of each
+	// name, the next those before that. Unpackers differ in which one they take.
+	Earlier []*Node
 	// Links counts the nodes with a [Node.HardLink].
 	Links int
 	notes []*rapsheet.Note
@@ -245,10 +250,13 @@ func (s *spool) close() error {
 // builder builds a tree, entry by entry.
 type builder struct {
 	root                                    *Node
+	earlier                                 []*Node
 	lim                                     Limits
 	entries                                 int
 	names                                   int // bytes
 	outside, twice, refused, links, unknown int
+	// hidden counts the entries of a zip that are not what its directory says, and manyTimes the copies that are not kept.
+	hidden, manyTimes int
 }
 
 func newBuilder(lim Limits) *builder { return &builder{root: NewDir("."), lim: lim} }
@@ -276,11 +284,11 @@ func (b *builder) add(name string, n *Node) error {
 		}
 	}
 	dir := b.root
-	for _, p := range parts[:len(parts)-1] {
+	for i, p := range parts[:len(parts)-1] {
 		next := dir.kids[p]
 		if next == nil || !next.IsDir() {
 			if next != nil {
-				b.twice++
+				b.again(parts[:i+1], next)
 			}
 			next = NewDir(strings.Clone(p))
 			if err := b.count(p); err != nil {
@@ -295,7 +303,7 @@ func (b *builder) add(name string, n *Node) error {
 		if old.IsDir() && n.IsDir() {
 			return nil
 		}
-		b.twice++
+		b.again(parts, old)
 	}
 	if err := b.count(last); err != nil {
 		return err
@@ -303,6 +311,46 @@ func (b *builder) add(name string, n *Node) error {
 	n.name = strings.Clone(last)
 	dir.Set(n)
 	return nil
+}
+
+// again keeps old, in whose place something else of the same name comes.
+func (b *builder) again(parts []string, old *Node) {
+	b.twice++
+	if !old.mode.IsRegular() && !old.IsDir() {
+		return // there is nothing to read
+	}
+	for i := 0; ; i++ {
+		if i == len(b.earlier) {
+			if i == maxEarlier {
+				b.manyTimes++
+				return
+			}
+			b.earlier = append(b.earlier, NewDir("."))
+		}
+		if b.earlier[i].place(parts, old) {
+			return
+		}
+	}
+}
+
+// place puts what below n at the path of parts, if that is free.
+func (n *Node) place(parts []string, what *Node) bool {
+	for _, p := range parts[:len(parts)-1] {
+		next := n.kids[p]
+		if next == nil {
+			next = NewDir(strings.Clone(p))
+			n.Set(next)
+		}
+		if !next.IsDir() {
+			return false
+		}
+		n = next
+	}
+	if n.kids[parts[len(parts)-1]] != nil {
+		return false
+	}
+	n.Set(what)
+	return true
 }
 
 // escapes reports whether a name leads above where it begins.
@@ -324,7 +372,7 @@ func (b *builder) count(name string) error {
 
 // tree gives what was built; err is why it is not all, if so.
 func (b *builder) tree(s *spool, err error) *Tree {
-	t := &Tree{Root: b.root, Links: b.links, spool: s}
+	t := &Tree{Root: b.root, Earlier: b.earlier, Links: b.links, spool: s}
 	note := func(kind rapsheet.NoteKind, n int, message string) {
 		if n > 0 {
 			t.notes = append(t.notes, &rapsheet.Note{Kind: kind, Message: message, Count: n})
@@ -332,7 +380,9 @@ func (b *builder) tree(s *spool, err error) *Tree {
 	}
 	note(rapsheet.NoteUnread, b.refused, "entries with names that no file system takes: not read")
 	note(rapsheet.NoteInfo, b.outside, "entries with absolute names, or names that lead out of the archive: read as if they stood in it")
-	note(rapsheet.NoteInfo, b.twice, "entries that stand in the archive more than once: the last one was read")
+	note(rapsheet.NoteInfo, b.twice, "entries that stand in the archive more than once: each was read")
+	note(rapsheet.NoteUnread, b.manyTimes, fmt.Sprintf("entries that stand in the archive more than %d times: not read", maxEarlier+1))
+	note(rapsheet.NoteUnread, b.hidden, pkgarchive.ErrHidden.Error())
 	note(rapsheet.NoteInfo, b.unknown, "entries of unknown types: not read")
 	if err != nil {
 		t.notes = append(t.notes, &rapsheet.Note{Kind: rapsheet.NoteUnread, Message: err.Error()})

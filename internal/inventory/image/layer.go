@@ -206,28 +206,40 @@ func (s *scan) image(im *image, shown string) error {
 	info := map[string]int{}
 	for i, a := range stack {
 		apply(union, a.root)
-		last, gone := "", "" // all of one file's sightings come together
-		list := archive.FS{Root: a.root, Hide: a.hide}
-		for v, err := range inventory.WalkIn(s.ctx, list, archive.FS{Root: union}, shown, s.opt.Options) {
-			var note *rapsheet.Note
-			switch {
-			case errors.As(err, &note):
-				if note.Kind == rapsheet.NoteInfo && note.Path == shown {
-					info[note.Message] += max(note.Count, 1) // what every layer's walk sums up
-					continue
+		walk := func(list archive.FS, goneBy func(name string) string) error {
+			last, gone := "", "" // all of one file's sightings come together
+			for v, err := range inventory.WalkIn(s.ctx, list, archive.FS{Root: union}, shown, s.opt.Options) {
+				var note *rapsheet.Note
+				switch {
+				case errors.As(err, &note):
+					if note.Kind == rapsheet.NoteInfo && note.Path == shown {
+						info[note.Message] += max(note.Count, 1) // what every layer's walk sums up
+						continue
+					}
+				case err != nil:
+					return err
+				default:
+					v.Location.Layer = a.diffID
+					if v.Location.Path != last {
+						last, gone = v.Location.Path, goneBy(strings.TrimPrefix(v.Location.Path, shown+"/"))
+					}
+					v.Location.Gone = gone
 				}
-			case err != nil:
-				return err
-			default:
-				v.Location.Layer = a.diffID
-				if v.Location.Path != last {
-					last, gone = v.Location.Path, goneBy(stack[i+1:], strings.TrimPrefix(v.Location.Path, shown+"/"))
+				if !s.yield(v, err) {
+					return inventory.ErrStopped
 				}
-				v.Location.Gone = gone
 			}
-			if !s.yield(v, err) {
-				return inventory.ErrStopped
+			return nil
+		}
+		err := walk(archive.FS{Root: a.root, Hide: a.hide}, func(name string) string { return goneBy(stack[i+1:], name) })
+		// Of two files of one name the layer itself replaces the first.
+		for _, earlier := range a.tree.Earlier {
+			if err == nil {
+				err = walk(archive.FS{Root: earlier}, func(string) string { return a.diffID })
 			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(info)) {

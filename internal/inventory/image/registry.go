@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,6 +88,8 @@ const (
 	headerTimeout = 30 * time.Second
 	idleTimeout   = 60 * time.Second // without a byte of a body
 	maxToken      = 1 << 20
+	maxTries      = 4 // of a request that the registry has no time for
+	maxWait       = 30 * time.Second
 )
 
 // registry is one repository of a registry, over the OCI distribution API (github.com/opencontainers/distribution-spec).
@@ -176,9 +179,11 @@ type limited struct {
 	io.Closer
 }
 
-// get asks for a path of the repository, and once more with what a refusal asks for.
+// get asks for a path of the repository, once more with what a refusal asks for, and some times more when the registry has
+// no time (429 and 5xx), after what it says or a second, two and four.
 func (r *registry) get(ctx context.Context, path string, accept []string) (*http.Response, error) {
-	for try := 0; ; try++ {
+	refused := false
+	for try := 1; ; {
 		once, cancel := context.WithCancelCause(ctx)
 		req, err := http.NewRequestWithContext(once, http.MethodGet, r.ref.base()+"/v2/"+r.ref.repository+"/"+path, nil)
 		if err != nil {
@@ -201,13 +206,35 @@ func (r *registry) get(ctx context.Context, path string, accept []string) (*http
 		}
 		resp.Body.Close()
 		cancel(nil)
-		if resp.StatusCode != http.StatusUnauthorized || try > 0 {
+		if busy := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500; busy && try < maxTries {
+			select {
+			case <-time.After(retryAfter(resp.Header.Get("Retry-After"), time.Second<<(try-1))):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			try++
+			continue
+		}
+		if resp.StatusCode != http.StatusUnauthorized || refused {
 			return nil, fmt.Errorf("the registry %s answered %d %s", r.ref.host, resp.StatusCode, http.StatusText(resp.StatusCode))
 		}
+		refused = true
 		if err := r.authorize(ctx, resp.Header.Values("WWW-Authenticate")); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// retryAfter is how long to wait by a Retry-After (RFC 9110, section 10.2.3), in seconds or a date, or else otherwise; no
+// longer than maxWait.
+func retryAfter(header string, otherwise time.Duration) time.Duration {
+	wait := otherwise
+	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
+		wait = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(header); err == nil {
+		wait = time.Until(at)
+	}
+	return max(0, min(wait, maxWait))
 }
 
 // plainError is the error of a request without its URL, which a redirect may have given a signature.
@@ -255,6 +282,8 @@ func (r *registry) authorize(ctx context.Context, challenges []string) error {
 				return errors.New("the registry's token server is at no address that can be asked")
 			}
 			req.Header.Set("User-Agent", r.agent)
+			// As Docker does, the login goes to the realm that the registry names, over TLS: token servers have other
+			// hosts than their registries (auth.docker.io). A redirect from there does not take it on.
 			if known {
 				req.SetBasicAuth(user, password)
 			}

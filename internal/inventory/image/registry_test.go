@@ -1,13 +1,18 @@
 package image_test
 
 import (
+	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory/image"
@@ -200,4 +205,81 @@ func TestDockerCredentials(t *testing.T) {
 	is("other.example", "u:p")
 	env["DOCKER_AUTH_CONFIG"] = `{`
 	is("other.example", "u:p")
+}
+
+// A registry with TLS whose token server has another host, and which is busy twice. The login goes to the token server and
+// to nobody else, and not on to where that redirects.
+func TestRegistryTLS(t *testing.T) {
+	layers := story(t)
+	l := layout{}
+	d := l.image("amd64", gz, layers...)
+	busy, moved := 2, false
+	var logins []string // the hosts that got one
+	var h http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := r.BasicAuth(); ok {
+			logins = append(logins, r.Host)
+		}
+		switch {
+		case r.Host == "auth.example.com" && moved:
+			http.Redirect(w, r, "https://other.example.com/token", http.StatusFound)
+		case r.Host == "auth.example.com":
+			fmt.Fprint(w, `{"access_token": "t0ken"}`)
+		case r.Host != "example.com":
+			http.Error(w, "no", http.StatusForbidden)
+		case busy > 0:
+			busy--
+			w.Header().Set("Retry-After", "0")
+			http.Error(w, "later", []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}[busy])
+		case r.Header.Get("Authorization") != "Bearer t0ken":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://auth.example.com/token"`)
+			http.Error(w, "no", http.StatusUnauthorized)
+		default:
+			name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+			if name == "1" {
+				name = d["digest"].(string)
+			}
+			fmt.Fprint(w, l["blobs/sha256/"+strings.TrimPrefix(name, "sha256:")])
+		}
+	}
+	srv := httptest.NewTLSServer(h) // its certificate is for example.com and *.example.com
+	t.Cleanup(srv.Close)
+	old := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = old })
+	tr := srv.Client().Transport.(*http.Transport).Clone()
+	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, srv.Listener.Addr().String())
+	}
+	http.DefaultTransport = tr
+	opt := options()
+	opt.Credentials = func(host string) (string, string, bool) { return "u", "s3cret", host == "example.com" }
+	const target = "docker://example.com/app/x:1"
+	check(t, lines(t, target, opt, layers...), told)
+	if busy != 0 || !slices.Equal(logins, []string{"auth.example.com"}) {
+		t.Errorf("%d times busy left, logins at %v", busy, logins)
+	}
+	logins, moved = nil, true
+	check(t, lines(t, target, opt, layers...), []string{"unread T: the token server auth.example.com answered 403 Forbidden (0)"})
+	if !slices.Equal(logins, []string{"auth.example.com"}) {
+		t.Errorf("logins at %v", logins)
+	}
+	// Without the authority's certificate nothing is asked.
+	logins = nil
+	tr = tr.Clone()
+	tr.TLSClientConfig.RootCAs = x509.NewCertPool()
+	http.DefaultTransport = tr
+	got := lines(t, target, opt, layers...)
+	if len(got) != 1 || !strings.Contains(got[0], "certificate") || logins != nil {
+		t.Errorf("got %q, logins at %v", got, logins)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"": time.Second, "soon": time.Second, "-5": time.Second, "7": 7 * time.Second, "99999": 30 * time.Second,
+		"Wed, 21 Oct 2015 07:28:00 GMT": 0, "Wed, 21 Oct 2215 07:28:00 GMT": 30 * time.Second,
+	} {
+		if got := image.RetryAfter(header, time.Second); got != want {
+			t.Errorf("%q: %v, want %v", header, got, want)
+		}
+	}
 }
