@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -308,5 +310,62 @@ func TestMovedCache(t *testing.T) {
 	status := cli.Run(ctx, env, strings.NewReader(""), out, &errs, []string{"scan", "--catalog", evilCatalog(t), "--machine", "--profile", "quick", "--format", "jsonl"})
 	if status != rapsheet.ExitFound || !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"kind":"npm-cache"`) {
 		t.Errorf("status %d, %s is not reported: %s%s", status, want, out.String(), errs.String())
+	}
+}
+
+// TestDeterminism scans the same trees at different times, with one processor and with four: what is reported differs in the
+// times and in nothing else.
+func TestDeterminism(t *testing.T) {
+	home := plant(t, everywhere(t))
+	s := &secrets{of: map[string]string{}}
+	for name, text := range confided() {
+		for i, content := range append(spoil(text)[:2], text) {
+			at := filepath.Join(home, "more", fmt.Sprint(i), filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(at, []byte(s.in(name, content)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	lists := []string{"--catalog", evilCatalog(t), "--catalog", leakyCatalog(t)}
+	// The fields that are times, as docs/output.schema.json and SARIF 2.1.0 (3.20.7, 3.20.8) have them.
+	times := regexp.MustCompile(`"(elapsed_seconds|started|startTimeUtc|endTimeUtc)":\s*("[^"]*"|[0-9.e+-]+)`)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, format := range []string{"json", "jsonl", "sarif"} {
+		t.Run(format, func(t *testing.T) {
+			var first, masked string
+			for i, processors := range []int{1, 4, 4} {
+				runtime.GOMAXPROCS(processors)
+				at := now
+				env := cli.Env{Version: "test", Getenv: func(k string) string { return map[string]string{"HOME": home}[k] }, Now: func() time.Time {
+					at = at.Add(time.Duration(i+1) * time.Second) // no two runs take the same time
+					return at
+				}}
+				var out, errs bytes.Buffer
+				status := cli.Run(t.Context(), env, strings.NewReader(""), &out, &errs, append([]string{"scan", "--home", home, "--format", format, "--all"}, lists...))
+				if status != rapsheet.ExitFound || errs.Len() > 0 {
+					t.Fatalf("status %d: %s", status, errs.String())
+				}
+				text := times.ReplaceAllString(out.String(), `"$1":0`)
+				if i == 0 {
+					first, masked = out.String(), text
+					continue
+				}
+				if text != masked {
+					was, is := strings.Split(masked, "\n"), strings.Split(text, "\n")
+					for n := range min(len(was), len(is)) {
+						if was[n] != is[n] {
+							t.Fatalf("run %d, line %d:\n\t%.500s\nwas\n\t%.500s", i, n+1, is[n], was[n])
+						}
+					}
+					t.Fatalf("run %d: %d lines, was %d", i, len(is), len(was))
+				}
+				if out.String() == first && times.MatchString(first) {
+					t.Error("the times are the same: nothing was masked")
+				}
+			}
+		})
 	}
 }
