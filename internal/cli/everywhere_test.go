@@ -196,6 +196,7 @@ type scanned struct {
 	Notes []struct {
 		Kind    string `json:"kind"`
 		Path    string `json:"path"`
+		Line    int    `json:"line"`
 		Message string `json:"message"`
 		Count   int    `json:"count"`
 	} `json:"notes"`
