@@ -254,15 +254,19 @@ func TestHostileTrees(t *testing.T) {
 		"bombs in a tree": {files: with("x-1.0-py3-none-any.whl", zipBomb(t, "x-1.0.dist-info/METADATA", 300<<20), "x.tgz", gzipBomb(t, "", 300<<20), "app.cdx.json.gz", gzipBomb(t, evilCDX[:len(evilCDX)-1]+`, "x": "`, 300<<20)), heavy: true,
 			status: rapsheet.ExitFound, found: 2, says: []string{"x-1.0-py3-none-any.whl: "}},
 		"bombs as targets": {files: with("x.zip", zipBomb(t, "package-lock.json", 300<<20), "x.tar.gz", string(gzipOf(tarOf(t, tarMember{member: member{"package-lock.json", strings.Repeat("\x00", 64<<20)}})))), heavy: true,
-			targets: []string{"good", "x.zip", "x.tar.gz"}, status: rapsheet.ExitFound, found: 1, says: []string{"x.zip!/package-lock.json", "x.tar.gz!/package-lock.json"}},
+			targets: []string{"good", "x.zip", "x.tar.gz"}, status: rapsheet.ExitFound, found: 1, says: []string{"x.zip!/package-lock.json: ", "x.tar.gz: tar: after 0 entries: decompresses to more than 200 times its size"}},
 		"100,000 entries in one directory": {files: good, heavy: true, make: func(_ *testing.T, root string) error {
 			for n := range 100_000 {
-				if err := os.Symlink("x", filepath.Join(root, fmt.Sprint(n))); err != nil {
+				if err := syscall.Mknod(filepath.Join(root, fmt.Sprint(n)), syscall.S_IFREG|0o644, 0); err != nil {
 					return err
 				}
 			}
 			return nil
-		}, status: rapsheet.ExitFound, found: 1, says: []string{"100000 symbolic links not followed"}},
+		}, status: rapsheet.ExitFound, found: 1},
+		"a lockfile that lost its content": {files: map[string]string{"package-lock.json": strings.Repeat("\x00", 4096)}, status: rapsheet.ExitIncomplete, says: []string{"package-lock.json: "}},
+		"a lockfile that lost its content, as a target": {files: map[string]string{"package-lock.json": strings.Repeat("\x00", 4096)}, targets: []string{"package-lock.json"},
+			status: rapsheet.ExitIncomplete, says: []string{"package-lock.json: "}},
+		"an empty tar": {files: map[string]string{"x.tar": strings.Repeat("\x00", 10240)}, targets: []string{"x.tar"}, status: rapsheet.ExitClean},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.heavy && testing.Short() {
