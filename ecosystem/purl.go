@@ -13,9 +13,10 @@ import (
 // ParsePURL reads a package URL in any spelling that tools are known to write:
 // upper-case scheme and type, "pkg:/" and "pkg://", npm scopes encoded or not,
 // "?" and "#" with nothing behind them. A name keeps the case it has in s and is
-// percent-decoded once. The package's PURL is s itself; qualifiers that say where
-// it came from (download_url, repository_url, vcs_url, in this order) and
-// checksum become evidence. It returns [ErrUnknownType] (wrapped), with the
+// percent-decoded once. The package's PURL is s itself, but for credentials and
+// queries in addresses among its qualifiers. Those that say where it came from
+// (download_url, repository_url, vcs_url, in this order) and checksum become
+// evidence. No error repeats qualifiers. It returns [ErrUnknownType] (wrapped), with the
 // package's name and version, for types without an ecosystem.
 //
 // The grammar is https://github.com/package-url/purl-spec. packageurl.FromString
@@ -27,13 +28,17 @@ func ParsePURL(s string) (rapsheet.Package, rapsheet.Evidence, error) {
 		return rapsheet.Package{}, rapsheet.Evidence{}, none("%d bytes, more than %d", len(s), MaxIdentifier)
 	}
 	if !printableText(s) {
-		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has control characters or is not UTF-8", s)
+		shown, _, _ := strings.Cut(s, "?")
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has control characters or is not UTF-8", shown)
 	}
 	if len(s) < 4 || lowerASCII(s[:4]) != "pkg:" {
-		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q does not start with pkg:", s)
+		shown, _, _ := strings.Cut(s, "?")
+		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q does not start with pkg:", shown)
 	}
-	rest, _, _ := strings.Cut(s[4:], "#") // the subpath is inside the package
+	rest, subpath, _ := strings.Cut(s[4:], "#") // it is inside the package
 	rest, query, _ := strings.Cut(rest, "?")
+	whole := s
+	s = s[:4+len(rest)] // as errors show it
 	typ, rest, ok := strings.Cut(strings.TrimLeft(rest, "/"), "/")
 	typ = lowerASCII(typ)
 	if !ok || !validType(typ) {
@@ -66,7 +71,16 @@ func ParsePURL(s string) (rapsheet.Package, rapsheet.Evidence, error) {
 	if name == "" || rest[0] == '@' && namespace == "" && !strings.Contains(name, "/") {
 		return rapsheet.Package{}, rapsheet.Evidence{}, none("%q has no name", s)
 	}
-	p := rapsheet.Package{Version: version, PURL: s}
+	p := rapsheet.Package{Version: version, PURL: whole}
+	if clean := publicQualifiers(query); clean != query {
+		p.PURL = s
+		if clean != "" {
+			p.PURL += "?" + clean
+		}
+		if subpath != "" {
+			p.PURL += "#" + subpath
+		}
+	}
 	e := byPURLType(typ)
 	if e == nil {
 		p.Name = joinSlash(namespace, name)
@@ -166,6 +180,56 @@ func qualifierEvidence(e *Ecosystem, query string) rapsheet.Evidence {
 	}
 	ev.Digests = digests
 	return ev
+}
+
+// publicQualifiers takes credentials and queries out of the addresses in qualifiers. An address that cannot be told from
+// its credentials is left out whole.
+func publicQualifiers(query string) string {
+	if !strings.ContainsAny(query, "@%?") {
+		return query
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		plain, err := url.PathUnescape(value)
+		if err != nil {
+			continue
+		}
+		clean, ok := publicAddress(plain)
+		switch {
+		case !ok:
+		case clean == plain:
+			kept = append(kept, pair)
+		default:
+			kept = append(kept, key+"="+strings.ReplaceAll(url.QueryEscape(clean), "+", "%20"))
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// publicAddress gives an address without user, password and query, and any other text as it is; false for one of which it is not
+// clear what they are.
+func publicAddress(s string) (string, bool) {
+	s, _, _ = strings.Cut(s, "?")
+	commit := ""
+	if pinned(s) {
+		at := strings.LastIndexAny(s, "#@")
+		s, commit = s[:at], s[at:]
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s + commit, !strings.Contains(s, "@") || !strings.Contains(s, ":")
+	}
+	end := strings.IndexAny(rest, "/#")
+	if end < 0 {
+		end = len(rest)
+	}
+	host := rest[strings.LastIndexByte(rest[:end], '@')+1 : end]
+	// A password may have a slash in it, and what stands in place of a port may be anything.
+	if _, err := url.Parse(scheme + "://" + host); err != nil || strings.Contains(rest[end:], "@") {
+		return "", false
+	}
+	return scheme + "://" + host + rest[end:] + commit, true
 }
 
 // pinned reports whether a vcs_url names a commit. Without one it is the source

@@ -341,3 +341,32 @@ func FuzzParsePURL(f *testing.F) {
 		}
 	})
 }
+
+// Qualifiers are kept as they are, but for what opens doors: purl-spec, "known qualifiers" names three that are addresses.
+func TestPURLKeepsNoCredentials(t *testing.T) {
+	for in, want := range map[string]string{
+		"pkg:npm/a@1?arch=x64&vcs_url=git%2Bhttps://github.com/o/a.git%400123abc": "",
+		"pkg:npm/a@1?repository_url=https://npm.example/x#sub/path":               "",
+		"pkg:npm/%40s/a@1":                           "",
+		"pkg:npm/a@1?vcs_url=git@github.com/o/a.git": "",
+		"pkg:npm/a@1?arch=x64&download_url=https://u:secret@npm.example/a.tgz%3Ftoken%3Dsecret&x=y#sub": "pkg:npm/a@1?arch=x64&download_url=https%3A%2F%2Fnpm.example%2Fa.tgz&x=y#sub",
+		"pkg:npm/a@1?vcs_url=git%2Bhttps%3A%2F%2Fx%3Asecret%40github.com%2Fo%2Fa.git%400123abc":         "pkg:npm/a@1?vcs_url=git%2Bhttps%3A%2F%2Fgithub.com%2Fo%2Fa.git%400123abc",
+		"pkg:npm/a@1?download_url=https://u:sec/ret@npm.example/a.tgz":                                  "pkg:npm/a@1",
+		"pkg:npm/a@1?vcs_url=u:secret@npm.example:a.git&x=y":                                            "pkg:npm/a@1?x=y",
+		"pkg:npm/a@1?download_url=https://npm.example/?token=secret":                                    "pkg:npm/a@1?download_url=https%3A%2F%2Fnpm.example%2F",
+		"pkg:npm/a@1?download_url=%zzsecret&x=y":                                                        "pkg:npm/a@1?x=y",
+	} {
+		p, _, err := ParsePURL(in)
+		if want == "" {
+			want = in
+		}
+		if err != nil || p.PURL != want {
+			t.Errorf("%s: %q, %v, want %q", in, p.PURL, err, want)
+		}
+	}
+	for _, in := range []string{"pkg:npm?x=secret", "pkg:npm/%zz?x=secret", "purl:npm/a?x=secret", "pkg:npm/a\x01?x=secret", "pkg:npm/a@%zz?x=secret", "pkg:strange/a?x=secret"} {
+		if _, _, err := ParsePURL(in); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}

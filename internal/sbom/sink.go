@@ -250,6 +250,7 @@ func (s *sink) invalidPURL(c *component, purl string, why error) {
 	if s.invalid.count == 0 {
 		s.invalidWhy = why
 	}
+	purl, _, _ = strings.Cut(purl, "?") // qualifiers may hold an address with a password
 	s.invalid.add(c.line, purl)
 }
 

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,10 @@ func IsFile(name string) bool {
 	defer f.Close()
 	head := make([]byte, headSize)
 	n, _ := io.ReadFull(f, head)
+	if n > 0 && len(bytes.Trim(head[:n], "\x00")) == 0 {
+		// An empty tar is named like one and small; anything else is a file that lost its content, in a crash say.
+		return isGeneric(filepath.Base(name), "") && st.Size() <= headSize
+	}
 	return Is(head[:n])
 }
 

@@ -85,5 +85,8 @@ func swiftName(location string) string {
 	if host, rest, ok := strings.Cut(name, "/"); ok {
 		name = strings.ToLower(host[strings.LastIndexByte(host, '@')+1:]) + "/" + rest
 	}
+	if strings.Contains(name, "@") || strings.Contains(name, "://") {
+		return "" // what is before it may be a password
+	}
 	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
 }

@@ -392,7 +392,7 @@ replace (
 		}},
 		{name: "go.mod of a go command to come", kind: "go.mod", in: "module m\n\ngo 1.99\n\nfrobnicate yes\n\nrequire a.example/a v1.0.0\n",
 			want:  []seen{{"a.example/a", "v1.0.0", 7, "", ""}},
-			notes: []string{"info 0: read without its replace directives: 5: unknown directive: frobnicate"}},
+			notes: []string{"info 0: read without its replace directives: line 5: unknown directive"}},
 		{name: "packages.lock.json", kind: "packages.lock.json", in: `{
   "version": 1,
   "dependencies": {

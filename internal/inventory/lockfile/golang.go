@@ -76,12 +76,17 @@ func boundGoMod(b []byte) error {
 	return inventory.Lines(b, func(int, string) error { return nil })
 }
 
-// goModError is the first of the parser's errors, on one line.
+// goModError is the first of the parser's errors, without what it quotes from the file.
 func goModError(err error) error {
 	var all modfile.ErrorList
-	if errors.As(err, &all) && len(all) > 0 {
-		err = &all[0]
+	if !errors.As(err, &all) || len(all) == 0 {
+		return errors.New("not a go.mod")
 	}
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	return errors.New(strings.TrimPrefix(text, "go.mod:"))
+	reason := all[0].Err.Error()
+	if !strings.HasPrefix(reason, "usage: ") {
+		if i := strings.IndexAny(reason, ":\"'`("); i >= 0 {
+			reason = reason[:i]
+		}
+	}
+	return inventory.AtLine(all[0].Pos.Line, "%s", strings.TrimSpace(reason))
 }

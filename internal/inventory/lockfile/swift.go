@@ -87,5 +87,8 @@ func swiftName(location string) string {
 		host = host[strings.LastIndexByte(host, '@')+1:]
 		name = strings.ToLower(host) + "/" + rest
 	}
+	if strings.Contains(name, "@") || strings.Contains(name, "://") {
+		return "" // what is before it may be a password
+	}
 	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
 }
