@@ -7,7 +7,6 @@ import (
 	"hash"
 	"io"
 	"iter"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -264,20 +263,12 @@ func (e *encoder) spdx(n int, s rapsheet.Sighting) {
 	e.end('}')
 }
 
-// purlOf gives the purl as seen, or the canonical one of a package seen without. One whose qualifiers may hold
-// credentials (an address with a user or a query in it) is given without its qualifiers.
+// purlOf gives the purl as seen, or the canonical one of a package seen without.
 func purlOf(p rapsheet.Package) string {
-	if p.PURL == "" {
-		return ecosystem.PURL(p)
+	if p.PURL != "" {
+		return p.PURL
 	}
-	bare, query, _ := strings.Cut(p.PURL, "?")
-	for pair := range strings.SplitSeq(query, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		if plain, err := url.PathUnescape(value); err != nil || strings.HasSuffix(key, "_url") && strings.ContainsAny(plain, "@?") {
-			return bare
-		}
-	}
-	return p.PURL
+	return ecosystem.PURL(p)
 }
 
 // groupAndName splits a name as tools write it in CycloneDX.
