@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
