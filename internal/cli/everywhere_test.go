@@ -152,8 +152,8 @@ func plant(t *testing.T, places []planted) (home string) {
 	return clienttest.Tree(t, files)
 }
 
-// evilCatalog lists evil-pkg 1.2.3.
-func evilCatalog(t *testing.T) string {
+// evilPkgCatalog lists evil-pkg 1.2.3.
+func evilPkgCatalog(t *testing.T) string {
 	t.Helper()
 	return writeFile(t, "list.jsonl", []byte(`{"schema_version": "1.7.4", "id": "MAL-2026-1", "modified": "2026-11-01T00:00:00Z", "published": "2026-11-01T00:00:00Z", "summary": "Malicious code", "affected": [{"package": {"ecosystem": "npm", "name": "evil-pkg"}, "versions": ["1.2.3"]}]}`+"\n"))
 }
@@ -229,7 +229,7 @@ func TestNothingHidden(t *testing.T) {
 	if len(places) != 40 {
 		t.Errorf("%d places", len(places))
 	}
-	home, catalog := plant(t, places), evilCatalog(t)
+	home, catalog := plant(t, places), evilPkgCatalog(t)
 	left := map[string]bool{}
 	for _, p := range places {
 		left[p.at] = true
@@ -308,7 +308,7 @@ func TestMovedCache(t *testing.T) {
 	env := cli.Env{Now: func() time.Time { return now }, Version: "test", Getenv: func(k string) string {
 		return map[string]string{"HOME": t.TempDir(), "npm_config_cache": moved}[k]
 	}}
-	status := cli.Run(ctx, env, strings.NewReader(""), out, &errs, []string{"scan", "--catalog", evilCatalog(t), "--machine", "--profile", "quick", "--format", "jsonl"})
+	status := cli.Run(ctx, env, strings.NewReader(""), out, &errs, []string{"scan", "--catalog", evilPkgCatalog(t), "--machine", "--profile", "quick", "--format", "jsonl"})
 	if status != rapsheet.ExitFound || !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"kind":"npm-cache"`) {
 		t.Errorf("status %d, %s is not reported: %s%s", status, want, out.String(), errs.String())
 	}
@@ -330,7 +330,7 @@ func TestDeterminism(t *testing.T) {
 			}
 		}
 	}
-	lists := []string{"--catalog", evilCatalog(t), "--catalog", leakyCatalog(t)}
+	lists := []string{"--catalog", evilPkgCatalog(t), "--catalog", leakyCatalog(t)}
 	// The fields that are times, as docs/output.schema.json and SARIF 2.1.0 (3.20.7, 3.20.8) have them.
 	times := regexp.MustCompile(`"(elapsed_seconds|started|startTimeUtc|endTimeUtc)":\s*("[^"]*"|[0-9.e+-]+)`)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))

@@ -287,7 +287,7 @@ func TestHostileTrees(t *testing.T) {
 			}
 			flags := tt.flags
 			if flags == nil {
-				flags = []string{"--catalog", evilCatalog(t)}
+				flags = []string{"--catalog", evilPkgCatalog(t)}
 			}
 			// What is not bounded would go on for hours.
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -363,7 +363,7 @@ func TestReplacedWhileWalked(t *testing.T) {
 				os.Rename(file+".was", file)
 			}
 		})
-		catalog := evilCatalog(t)
+		catalog := evilPkgCatalog(t)
 		for range 40 {
 			if r := rapsheetIn(t.Context(), nil, "scan", "--catalog", catalog, "--format", "json", root); len(r.json(t).Findings) > 0 {
 				t.Fatalf("read outside the root: %s", r.stdout)
@@ -378,8 +378,8 @@ func TestReplacedWhileWalked(t *testing.T) {
 func TestUnreadableTrees(t *testing.T) {
 	t.Run("D77 a directory and a file without permission", func(t *testing.T) {
 		root := clienttest.Tree(t, map[string]string{"a/package-lock.json": evilLock, "b/package-lock.json": evilLock, "c/package-lock.json": `{"packages": {"node_modules/good": {"version": "1.0.0"}}}`})
-		catalog := evilCatalog(t)
-		for path, mode := range map[string]os.FileMode{filepath.Join(root, "a"): 0, filepath.Join(root, "b", "package-lock.json"): 0, filepath.Dir(root): 0o755, filepath.Dir(filepath.Dir(root)): 0o755, filepath.Dir(catalog): 0o755} {
+		catalog := evilPkgCatalog(t)
+		for path, mode := range map[string]os.FileMode{filepath.Join(root, "a"): 0, filepath.Join(root, "b", "package-lock.json"): 0, filepath.Dir(root): 0o755, filepath.Dir(catalog): 0o755} {
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}
