@@ -254,7 +254,7 @@ func TestHostileTrees(t *testing.T) {
 		"bombs in a tree": {files: with("x-1.0-py3-none-any.whl", zipBomb(t, "x-1.0.dist-info/METADATA", 300<<20), "x.tgz", gzipBomb(t, "", 300<<20), "app.cdx.json.gz", gzipBomb(t, evilCDX[:len(evilCDX)-1]+`, "x": "`, 300<<20)), heavy: true,
 			status: rapsheet.ExitFound, found: 2, says: []string{"x-1.0-py3-none-any.whl: "}},
 		"bombs as targets": {files: with("x.zip", zipBomb(t, "package-lock.json", 300<<20), "x.tar.gz", string(gzipOf(tarOf(t, tarMember{member: member{"package-lock.json", strings.Repeat("\x00", 64<<20)}})))), heavy: true,
-			targets: []string{"good", "x.zip", "x.tar.gz"}, status: rapsheet.ExitFound, found: 1, says: []string{"x.zip!/package-lock.json: ", "x.tar.gz: tar: after 0 entries: decompresses to more than 200 times its size"}},
+			targets: []string{"good", "x.zip", "x.tar.gz"}, status: rapsheet.ExitFound, found: 1, says: []string{"x.zip!/package-lock.json: ", "x.tar.gz!/package-lock.json: "}},
 		"100,000 entries in one directory": {files: good, heavy: true, make: func(_ *testing.T, root string) error {
 			for n := range 100_000 {
 				if err := syscall.Mknod(filepath.Join(root, fmt.Sprint(n)), syscall.S_IFREG|0o644, 0); err != nil {
