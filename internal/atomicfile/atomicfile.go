@@ -125,10 +125,20 @@ func (f *File) Commit() error {
 		return f.wrap("replace", err)
 	}
 	f.f = nil
-	if err := syncDir(filepath.Dir(f.path)); err != nil {
+	if err := f.syncName(); err != nil {
 		return fmt.Errorf("%s is written, but its directory could not be synced: %w", f.path, reason(err))
 	}
 	return nil
+}
+
+// syncName makes the rename durable.
+func (f *File) syncName() error {
+	root, err := os.OpenRoot(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return SyncDir(root, ".")
 }
 
 // Abort drops the new content. After Commit or a first Abort it does nothing.

@@ -45,6 +45,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rapsheet/rapsheet/internal/atomicfile"
 	"github.com/rapsheet/rapsheet/internal/filelock"
 )
 
@@ -201,7 +202,7 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 	// What is read back comes from the system's memory in either order, so the disk need not be waited for first.
 	var g errgroup.Group
 	g.Go(func() error {
-		if err := syncTree(root, temp); err != nil {
+		if err := atomicfile.SyncTree(root, temp); err != nil {
 			return fmt.Errorf("sync the release: %w", err)
 		}
 		return nil
@@ -219,7 +220,7 @@ func publish(ctx context.Context, dir string, rel Release, opt Options) (Result,
 	if err := root.Rename(temp, name); err != nil {
 		return Result{}, err
 	}
-	if err := syncDir(root, releasesName); err != nil {
+	if err := atomicfile.SyncDir(root, releasesName); err != nil {
 		return Result{}, err
 	}
 	if err := swap(root, name); err != nil {
@@ -326,7 +327,7 @@ func swap(root *os.Root, release string) error {
 		_ = root.Remove(link) // the first failure is the one to tell
 		return err
 	}
-	return syncDir(root, ".")
+	return atomicfile.SyncDir(root, ".")
 }
 
 // prune deletes the oldest releases. One that is half deleted has lost its manifest first,

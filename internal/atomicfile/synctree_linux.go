@@ -1,4 +1,4 @@
-package publish
+package atomicfile
 
 import (
 	"os"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTree makes everything below dir durable: one call for the whole file system
+// SyncTree makes everything below dir durable: one call for the whole file system
 // instead of one for each of hundreds of thousands of files.
-func syncTree(root *os.Root, dir string) error {
+func SyncTree(root *os.Root, dir string) error {
 	f, err := root.Open(dir)
 	if err != nil {
 		return err

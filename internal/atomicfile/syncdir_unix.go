@@ -1,6 +1,6 @@
 //go:build unix
 
-package publish
+package atomicfile
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// syncDir makes the names in dir durable. File systems that cannot sync a
+// SyncDir makes the names in dir durable. File systems that cannot sync a
 // directory (some network and FUSE ones) answer EINVAL or ENOTSUP; there names
 // are as durable as they can be.
-func syncDir(root *os.Root, dir string) error {
+func SyncDir(root *os.Root, dir string) error {
 	d, err := root.Open(dir)
 	if err != nil {
 		return err

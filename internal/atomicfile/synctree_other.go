@@ -1,6 +1,6 @@
 //go:build !linux
 
-package publish
+package atomicfile
 
 import (
 	"io/fs"
@@ -8,14 +8,14 @@ import (
 	"path"
 )
 
-// syncTree makes everything below dir durable, file by file.
-func syncTree(root *os.Root, dir string) error {
+// SyncTree makes everything below dir durable, file by file.
+func SyncTree(root *os.Root, dir string) error {
 	return fs.WalkDir(root.FS(), dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			return syncDir(root, path.Clean(name))
+			return SyncDir(root, path.Clean(name))
 		}
 		// Windows syncs only what is open for writing.
 		f, err := root.OpenFile(name, os.O_RDWR, 0)
