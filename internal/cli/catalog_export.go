@@ -1,25 +1,26 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/catalog"
 	"github.com/rapsheet/rapsheet/internal/claim"
+	"github.com/rapsheet/rapsheet/internal/export"
 	"github.com/rapsheet/rapsheet/internal/source/claimfile"
 	"github.com/rapsheet/rapsheet/internal/store"
 	"github.com/rapsheet/rapsheet/osv"
@@ -27,154 +28,186 @@ import (
 
 func (a *app) exportCommand() *cobra.Command {
 	var st storeFlags
-	var format, output, campaign, eco string
+	var from, output, name, eco string
 	var all bool
+	var opt export.Options
 	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "write records in other shapes: JSON lines, CSV, lines",
-		Long: `Export writes the records of the store that are in force (with --all also those disputed
-or withdrawn): jsonl is one OSV record per line, csv a table with a row per record, lines
-"ecosystem:name@version", one version per line and "*" for every version; claims a new directory of
-claim files (docs/claim-files.md), one for each claim that those records rest on.`,
-		Example: `  rapsheet catalog export --format csv --campaign shai-hulud-2 -o campaign.csv`,
-		Args:    args(cobra.NoArgs, "choose with --campaign and --ecosystem"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			write := map[string]func(io.Writer, iter.Seq2[store.Record, error]) error{"jsonl": exportJSONL, "csv": exportCSV, "lines": exportLines}[format]
-			if write == nil && format != "claims" {
-				return &usageError{fmt.Sprintf("unknown format %q", format), "one of: jsonl, csv, lines, claims"}
-			}
-			if format == "claims" && output == "" {
-				return &usageError{"claim files need a directory", "say where: -o DIR"}
-			}
+		Use:   "export FORMAT",
+		Short: "write records in the formats of other tools",
+		Long: `Export writes the records in force (with --all also those disputed or withdrawn, in formats that
+can say so) as other tools read them, from the store, or from a snapshot with --catalog. The formats:
+
+` + formatHelp() + `
+A format that is a directory needs -o DIR; what an earlier export left there is replaced.`,
+		Example: `  rapsheet catalog export csv --campaign shai-hulud-2 -o campaign.csv
+  rapsheet catalog export osv-scanner --catalog installed -o ~/osv-db`,
+		Args: args(cobra.ExactArgs(1), "name one format; choose with --campaign and --ecosystem"),
+		RunE: func(cmd *cobra.Command, words []string) error {
 			ctx := cmd.Context()
+			format, ok := export.Find(words[0])
+			if !ok && words[0] != claimsFormat {
+				return &usageError{fmt.Sprintf("unknown format %q", words[0]), "one of: " + strings.Join(formatNames(), ", ")}
+			}
+			if format.File == nil && output == "" {
+				return &usageError{words[0] + " is a directory", "say where: -o DIR"}
+			}
+			if opt.Over != "" && format.Over == "" {
+				return &usageError{words[0] + " cannot be merged over another file", "leave out --over"}
+			}
+			var err error
+			if opt.Links.Base, err = baseURL("--links", opt.Links.Base); err != nil {
+				return err
+			}
+			if opt.Server, err = baseURL("--server", opt.Server); err != nil {
+				return err
+			}
+			if ok && format.Needs == "--server" && opt.Server == "" {
+				return &usageError{words[0] + " holds addresses of its own files", "say where it will be served: --server URL"}
+			}
+			want := func(rec *osv.Record) bool {
+				return (all || !rec.IsWithdrawn()) && (name == "" || export.Campaign(rec) == name) &&
+					(eco == "" || slices.ContainsFunc(rec.Affected, func(of osv.Affected) bool { return of.Package.Ecosystem == eco }))
+			}
+			if from != "" {
+				if !ok || st.store != "" {
+					return &usageError{"--catalog and the store exclude each other", "claim files are written from a store only"}
+				}
+				o, err := a.catalogs(ctx, []string{from})
+				if err != nil {
+					return err
+				}
+				defer o.Close()
+				return a.export(ctx, format, chosen(o.open[0].Documents(), want), o.infos[0].Date, output, opt)
+			}
 			return a.withCatalog(ctx, &st, nil, func(c *catalog.Catalog) error {
 				return c.Store.View(ctx, func(r store.Reader) error {
 					records := r.Records(ctx)
-					if campaign != "" {
-						all, err := r.Campaigns(ctx)
+					if name != "" {
+						campaigns, err := r.Campaigns(ctx)
 						if err != nil {
 							return err
 						}
-						if !slices.ContainsFunc(all, func(c store.Campaign) bool { return c.Name == campaign }) {
-							return &usageError{"no campaign is called " + campaign, "`rapsheet catalog campaign` lists them"}
+						if !slices.ContainsFunc(campaigns, func(c store.Campaign) bool { return c.Name == name }) {
+							return &usageError{"no campaign is called " + name, "`rapsheet catalog campaign` lists them"}
 						}
-						records = r.Members(ctx, campaign)
+						records = r.Members(ctx, name)
 					}
-					chosen := func(yield func(store.Record, error) bool) {
-						for rec, err := range records {
-							if err == nil && (!all && rec.State != store.Active || eco != "" && rec.Key.Ecosystem != eco) {
-								continue
+					if !ok {
+						return exportClaims(ctx, r, output, func(yield func(store.Record, error) bool) {
+							for rec, err := range records {
+								if err == nil && (!all && rec.State != store.Active || eco != "" && rec.Key.Ecosystem != eco) {
+									continue
+								}
+								if !yield(rec, err) {
+									return
+								}
 							}
-							if !yield(rec, err) {
+						})
+					}
+					name = "" // the store has chosen
+					documents := chosen(func(yield func([]byte, error) bool) {
+						for rec, err := range records {
+							if !yield(rec.JSON, err) {
 								return
 							}
 						}
-					}
-					if write == nil {
-						return exportClaims(ctx, r, output, chosen)
-					}
-					return a.output(output, func(w io.Writer) error {
-						bw := bufio.NewWriterSize(w, 64<<10)
-						if err := write(bw, chosen); err != nil {
-							return err
-						}
-						return bw.Flush()
-					})
+					}, want)
+					return a.export(ctx, format, documents, time.Time{}, output, opt)
 				})
 			})
 		},
 	}
 	st.bind(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "jsonl", "jsonl, csv, lines or claims")
-	fl.StringVarP(&output, "output", "o", "", "write to `FILE`, or the directory of claim files (whole or not at all), instead of standard output")
-	fl.StringVar(&campaign, "campaign", "", "records of the campaign `NAME` only")
+	fl.StringVar(&from, "catalog", "", "take the records of `FILE`, a snapshot or release, or of the installed catalog (installed), instead of the store's")
+	fl.StringVarP(&output, "output", "o", "", "write to `FILE`, or the directory (whole or not at all), instead of standard output")
+	fl.StringVar(&name, "campaign", "", "records of the campaign `NAME` only")
 	fl.StringVar(&eco, "ecosystem", "", "records of the ecosystem `NAME` only")
 	fl.BoolVar(&all, "all", false, "disputed and withdrawn records too")
+	fl.StringVar(&opt.Over, "over", "", "merge over `PATH`, what the ecosystem's own keepers publish in this format, all of which is kept")
+	fl.StringVar(&opt.Links.Base, "links", "", "`URL` below which each record is shown under its id (default: the record's own advisory, else its page at osv.dev)")
+	fl.StringVar(&opt.Server, "server", "", "`URL` that the directory will be served under, for formats with addresses of their own files")
+	fl.StringVar(&opt.Publisher, "publisher", "rapsheet", "who publishes, in `WORDS`, for formats that name it")
 	return cmd
 }
 
-func exportJSONL(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "%s\n", rec.JSON); err != nil {
-			return err
-		}
+// claimsFormat is the one format that is written from the store's claims and not from records.
+const claimsFormat = "claims"
+
+func formatNames() []string {
+	out := []string{claimsFormat}
+	for _, f := range export.Formats() {
+		out = append(out, f.Name)
 	}
-	return nil
+	slices.Sort(out)
+	return out
 }
 
-// exportCSV writes RFC 4180 with the columns that `catalog import` reads back.
-func exportCSV(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	c := csv.NewWriter(w)
-	if err := c.Write([]string{"id", "ecosystem", "name", "versions", "purl", "state", "campaign", "published", "modified"}); err != nil {
+// formatHelp lists the formats for --help, one to a line.
+func formatHelp() string {
+	var b strings.Builder
+	for _, f := range export.Formats() {
+		kind := ""
+		if f.Tree != nil {
+			kind = " (directory)"
+		}
+		if f.Over != "" {
+			kind += ", --over " + f.Over
+		}
+		fmt.Fprintf(&b, "  %-18s %s%s\n", f.Name, f.About, kind)
+	}
+	fmt.Fprintf(&b, "  %-18s %s\n", claimsFormat, "claim files, one for each claim that the records rest on; docs/claim-files.md (directory)")
+	return b.String()
+}
+
+// baseURL checks an address that others are put below, and gives it without a slash at its end.
+func baseURL(flag, raw string) (string, error) {
+	if raw == "" {
+		return "", nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", &usageError{flag + " is not an address that others can be put below", "give it as https://host/path, without credentials or a query"}
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// chosen are the documents whose records are wanted.
+func chosen(documents iter.Seq2[[]byte, error], want func(*osv.Record) bool) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for doc, err := range documents {
+			if err == nil {
+				var rec *osv.Record
+				if rec, _, err = osv.Parse(doc); err != nil {
+					err = fmt.Errorf("record %.100q: %w", doc, err)
+				} else if !want(rec) {
+					continue
+				}
+			}
+			if !yield(doc, err) {
+				return
+			}
+		}
+	}
+}
+
+func (a *app) export(ctx context.Context, f export.Format, documents iter.Seq2[[]byte, error], date time.Time, output string, opt export.Options) error {
+	c, err := export.Load(ctx, documents, date)
+	if err != nil {
 		return err
 	}
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		doc, _, err := osv.Parse(rec.JSON)
-		if err != nil {
-			return fmt.Errorf("record %s in the store: %w", rec.ID, err)
-		}
-		a := doc.Affected[0]
-		err = c.Write([]string{
-			rec.ID, a.Package.Ecosystem, a.Package.Name, strings.Join(versionWords(&a), " "), a.Package.PURL,
-			stateWord(rec.State), rec.Campaign, string(doc.Published), string(doc.Modified),
-		})
-		if err != nil {
-			return err
-		}
+	if f.File != nil {
+		return a.output(output, func(w io.Writer) error { return f.File(ctx, c, w, opt) })
 	}
-	c.Flush()
-	return c.Error()
-}
-
-func exportLines(w io.Writer, records iter.Seq2[store.Record, error]) error {
-	for rec, err := range records {
-		if err != nil {
-			return err
-		}
-		doc, _, err := osv.Parse(rec.JSON)
-		if err != nil {
-			return fmt.Errorf("record %s in the store: %w", rec.ID, err)
-		}
-		for _, v := range versionWords(&doc.Affected[0]) {
-			if _, err := fmt.Fprintf(w, "%s:%s@%s\n", doc.Affected[0].Package.Ecosystem, doc.Affected[0].Package.Name, v); err != nil {
-				return err
-			}
-		}
+	err = export.WriteTree(ctx, f, c, output, opt)
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, export.ErrExists):
+		return &usageError{err.Error(), "name a directory that is not there: what is in it would be lost"}
+	case errors.As(err, &path):
+		return &outputError{err}
 	}
-	return nil
-}
-
-// versionWords lists exact versions, and ranges as lists write them.
-func versionWords(a *osv.Affected) []string {
-	out := slices.Clone(a.Versions)
-	for _, g := range a.Ranges {
-		if g.Type == osv.RangeGit {
-			continue
-		}
-		text := ""
-		for _, e := range g.Events {
-			switch {
-			case e.Introduced != "" && e.Introduced != "0":
-				text += ",>=" + e.Introduced
-			case e.Fixed != "":
-				text += ",<" + e.Fixed
-			case e.LastAffected != "":
-				text += ",<=" + e.LastAffected
-			}
-		}
-		if text == "" {
-			text = ",*"
-		}
-		out = append(out, text[1:])
-	}
-	return out
+	return err
 }
 
 // exportClaims writes a claim file for every claim in force about the packages of the records, into a new directory. The

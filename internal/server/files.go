@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/rapsheet/rapsheet/internal/export"
+)
+
+// files are what package export makes of a generation, each format once, when the first client asks for it.
+// One is made at a time: each holds the catalog in memory.
+type files struct {
+	s   *Server
+	g   *generation
+	dir string
+
+	making sync.Mutex
+	mu     sync.Mutex
+	made   map[string]*made // by format
+}
+
+// made is a format that was written, or is being written until done is closed.
+type made struct {
+	done chan struct{}
+	root *os.Root
+	err  error
+
+	mu   sync.Mutex
+	tags map[string]string // by name of the file
+}
+
+func newFiles(s *Server, g *generation, n uint64) *files {
+	return &files{s: s, g: g, dir: filepath.Join(s.conf.Spool, strconv.FormatUint(n, 10)), made: map[string]*made{}}
+}
+
+func (f *files) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.made {
+		if m.root != nil {
+			m.root.Close()
+		}
+	}
+	os.RemoveAll(f.dir)
+}
+
+// fileName is the name that a format which is a single file has in its directory.
+const fileName = "file"
+
+// format gives the directory of a format, and makes it if need be; prefix is where below the server's address it is served.
+// A request that gives up does not stop the making: the next one needs it too.
+func (f *files) format(ctx context.Context, name, prefix string) (*made, error) {
+	f.mu.Lock()
+	m, ok := f.made[name]
+	if !ok {
+		m = &made{done: make(chan struct{}), tags: map[string]string{}}
+		f.made[name] = m
+		f.g.users.Add(1) // the caller holds the generation, so that there is one to add to
+		go func() {
+			defer f.g.release()
+			defer close(m.done)
+			m.root, m.err = f.make(name, prefix)
+			if m.err != nil {
+				f.s.log.Error("format could not be made", "format", name, "error", m.err)
+			}
+		}()
+	}
+	f.mu.Unlock()
+	select {
+	case <-m.done:
+		return m, m.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (f *files) make(name, prefix string) (*os.Root, error) {
+	format, ok := export.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("no format is called %s", name)
+	}
+	f.making.Lock()
+	defer f.making.Unlock()
+	dir := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background() // the work outlives the request that asked first
+	c, err := export.Load(ctx, f.g.ix.Documents(), f.g.meta.Date)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix}
+	if format.Tree != nil {
+		err = format.Tree(ctx, c, root, opt)
+	} else {
+		err = writeOne(ctx, root, format, c, opt)
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+func writeOne(ctx context.Context, root *os.Root, format export.Format, c *export.Catalog, opt export.Options) (err error) {
+	w, err := root.Create(fileName)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	return format.File(ctx, c, w, opt)
+}
+
+// serve answers with one file of a format, which is served below prefix: GET, HEAD, ranges and conditions.
+// The file's name is the request's and cannot leave the directory. contentType is "" where the name tells.
+func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, format, prefix, name, contentType string) error {
+	m, err := g.files.format(r.Context(), format, prefix)
+	if err != nil {
+		return err
+	}
+	file, err := m.root.Open(filepath.FromSlash(name))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+			return &httpError{http.StatusNotFound, "not found"}
+		}
+		return err
+	}
+	defer file.Close()
+	if st, err := file.Stat(); err != nil {
+		return err
+	} else if st.IsDir() {
+		return &httpError{http.StatusNotFound, "not found"}
+	}
+	tag, err := m.tag(name, file)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("ETag", tag)
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+	h.Set("Cache-Control", "no-cache") // a copy is asked after, which costs one small answer
+	http.ServeContent(w, r, name, g.modified(), file)
+	return nil
+}
+
+// tag is the file's entity tag: its digest, the same for GET and HEAD and after a restart.
+func (m *made) tag(name string, file io.ReadSeeker) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if tag, ok := m.tags[name]; ok {
+		return tag, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	tag := `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
+	m.tags[name] = tag
+	return tag, nil
+}
