@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/server"
 )
 
@@ -116,6 +117,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	fmt.Fprintf(a.stderr, "rapsheet: serving %s on %s\n", path, f.conf.Public)
 	g.Go(func() error {
+		said := ""
 		for tick := time.NewTicker(f.reload); ; {
 			select {
 			case <-ctx.Done():
@@ -125,10 +127,13 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 			}
 			now, err := a.takeUp(s, path, seen)
 			if err != nil {
-				fmt.Fprintf(a.stderr, "rapsheet: the new snapshot is not served: %v\n", err)
+				if text := printable.Line(err.Error()); text != said { // once, not at every look
+					said = text
+					fmt.Fprintf(a.stderr, "rapsheet: the new snapshot is not served: %s\n", text)
+				}
 				continue
 			}
-			seen = now
+			seen, said = now, ""
 		}
 	})
 	g.Go(func() error {
