@@ -70,6 +70,9 @@ A format that is a directory needs -o DIR; what an earlier export left there is 
 				return (all || !rec.IsWithdrawn()) && (name == "" || export.Campaign(rec) == name) &&
 					(eco == "" || slices.ContainsFunc(rec.Affected, func(of osv.Affected) bool { return of.Package.Ecosystem == eco }))
 			}
+			if ok && format.Needs == "--links" && opt.Links.Base == "" {
+				return &usageError{words[0] + " names who publishes by an address", "say where records are shown: --links URL"}
+			}
 			if from != "" {
 				if !ok || st.store != "" {
 					return &usageError{"--catalog and the store exclude each other", "claim files are written from a store only"}

@@ -125,12 +125,12 @@ func TestLists(t *testing.T) {
 	for name, want := range map[string]string{
 		"lines": "npm:mm@1.0.0\nGo:example.com/evil@1.0.0\nnpm:aa@*\nPyPI:taken-back@1.0\nnpm:zz@1.0.0\nPyPI:doubted@1.0\n",
 		"csv": `id,ecosystem,name,versions,purl,state,campaign,published,modified
-GHSA-xxxx-xxxx-xxxx,npm,mm,1.0.0,,in force,,,2026-01-01T00:00:00Z
-GHSA-xxxx-xxxx-xxxx,Go,example.com/evil,1.0.0,,in force,,,2026-01-01T00:00:00Z
-MAL-2026-1,npm,aa,*,,in force,,2026-01-01T00:00:00Z,2026-01-02T00:00:00.5Z
-MAL-2026-2,PyPI,taken-back,1.0,,withdrawn,,2026-01-01T00:00:00Z,2026-01-04T00:00:00Z
-MAL-2026-3,npm,zz,1.0.0,,in force,worm-1,2026-01-01T00:00:00Z,2026-01-03T00:00:00Z
-MAL-2026-4,PyPI,doubted,1.0,,disputed,,2026-01-01T00:00:00Z,2026-01-05T00:00:00Z
+GHSA-xxxx-xxxx-xxxx,npm,mm,1.0.0,pkg:npm/mm,in force,,,2026-01-01T00:00:00Z
+GHSA-xxxx-xxxx-xxxx,Go,example.com/evil,1.0.0,pkg:golang/example.com/evil,in force,,,2026-01-01T00:00:00Z
+MAL-2026-1,npm,aa,*,pkg:npm/aa,in force,,2026-01-01T00:00:00Z,2026-01-02T00:00:00.5Z
+MAL-2026-2,PyPI,taken-back,1.0,pkg:pypi/taken-back,withdrawn,,2026-01-01T00:00:00Z,2026-01-04T00:00:00Z
+MAL-2026-3,npm,zz,1.0.0,pkg:npm/zz,in force,worm-1,2026-01-01T00:00:00Z,2026-01-03T00:00:00Z
+MAL-2026-4,PyPI,doubted,1.0,pkg:pypi/doubted,disputed,,2026-01-01T00:00:00Z,2026-01-05T00:00:00Z
 `,
 	} {
 		f, ok := export.Find(name)
