@@ -103,39 +103,54 @@ func pythonOrigin(l *inventory.List, in *inventory.File) rapsheet.Evidence {
 	return configuredIndex(in)
 }
 
-// configuredIndex is the evidence of a distribution that came from an index, of which only the configuration
-// of its environment says which: pip.conf beside lib, pip.ini on Windows. What other programs installed did not
-// ask pip's configuration.
+// configuredIndex is the evidence of a distribution that came from an index, of which only the configuration of what
+// installed it says which: "Recording installed projects" has INSTALLER name that program.
 func configuredIndex(in *inventory.File) rapsheet.Evidence {
 	environment, ok := environmentOf(path.Dir(in.Rel))
 	if !ok {
 		return rapsheet.Evidence{}
 	}
-	pip := in.Once("pip.conf "+environment, func() any {
-		var files [][]byte
-		for _, name := range []string{"pip.conf", "pip.ini"} {
-			if b, ok := in.ReadFile(path.Join(environment, name), pythonconfig.MaxSize); ok {
-				files = append(files, b)
-			}
-		}
-		return pythonconfig.ReadPip(files...)
-	}).(*pythonconfig.Pip)
-	host := pip.Host()
-	if host == "" {
+	b, ok := in.Sibling("INSTALLER", 1<<10)
+	if !ok {
 		return rapsheet.Evidence{}
 	}
-	// "Recording installed projects": INSTALLER names the program.
-	if b, ok := in.Sibling("INSTALLER", 1<<10); !ok || string(bytes.TrimSpace(b)) != "pip" {
+	installer := string(bytes.TrimSpace(b))
+	indexes := in.Once("indexes of "+installer+" "+environment, func() any { return indexesOf(in, installer, environment) }).(*pythonconfig.Indexes)
+	host := indexes.Host()
+	if host == "" {
 		return rapsheet.Evidence{}
 	}
 	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
 }
 
+// indexesOf gives what the program that installed into an environment was configured for. An environment in
+// a project is taken for the project's.
+func indexesOf(in *inventory.File, installer, environment string) *pythonconfig.Indexes {
+	project := path.Dir(environment)
+	switch tool, _, _ := strings.Cut(installer, " "); strings.ToLower(tool) {
+	case "pip":
+		// Pipenv has pip do the work, with the indexes of its own file (PIPENV_VENV_IN_PROJECT).
+		if path.Base(environment) == ".venv" {
+			if own := pythonconfig.Project(in, project, "pipenv"); own != nil {
+				return own
+			}
+		}
+		return pythonconfig.Pip(in, environment)
+	case "uv":
+		return pythonconfig.Uv(in, project)
+	case "poetry", "pdm":
+		if own := pythonconfig.Project(in, project, installer); own != nil {
+			return own
+		}
+	}
+	return &pythonconfig.Indexes{}
+}
+
 // environmentOf gives the root of the environment that a distribution's metadata directory is installed
-// in: above lib/python3.11/site-packages, or Lib/site-packages on Windows.
+// in: above lib/python3.11/site-packages (Debian's own: dist-packages), or Lib/site-packages on Windows.
 func environmentOf(info string) (string, bool) {
 	packages := path.Dir(info)
-	if path.Base(packages) != "site-packages" {
+	if name := path.Base(packages); name != "site-packages" && name != "dist-packages" {
 		return "", false
 	}
 	lib := path.Dir(packages)
