@@ -158,7 +158,7 @@ func (r *reader) user(dir string, mac bool, old []string, name, windows string) 
 		read(path.Join(roaming, windows))
 	}
 	if !r.s.InEffect() {
-		var homes []string
+		homes := []string{dir}
 		for at := dir; at != "."; {
 			at = path.Dir(at)
 			homes = append(homes, at)
