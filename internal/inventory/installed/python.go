@@ -3,12 +3,12 @@ package installed
 import (
 	"bytes"
 	"context"
-	"net/textproto"
 	"path"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
@@ -29,9 +29,7 @@ func isPythonMetadata(base, file string) bool {
 	return strings.HasSuffix(base, ".egg-info")
 }
 
-// readPythonMetadata reads core metadata: headers as in a mail
-// (packaging.python.org/en/latest/specifications/core-metadata/), of which name and version come
-// before any text. What pip was told to install instead of a name stands in direct_url.json beside
+// readPythonMetadata reads core metadata. What pip was told to install instead of a name stands in direct_url.json beside
 // it (PEP 610).
 func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	b, err := in.Text()
@@ -39,27 +37,7 @@ func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.
 		return err
 	}
 	l := inventory.NewList(ctx, out, "PyPI")
-	var name, version string
-	for n, line := range bytes.Split(b, []byte("\n")) {
-		line = bytes.TrimRight(line, "\r")
-		if len(line) == 0 || n > 10_000 {
-			break // the headers are over
-		}
-		key, value, ok := strings.Cut(string(line), ":")
-		if !ok || key == "" || key[0] == ' ' || key[0] == '\t' {
-			continue // a continuation
-		}
-		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(key) {
-		case "Name":
-			if name == "" {
-				name = value
-			}
-		case "Version":
-			if version == "" {
-				version = value
-			}
-		}
-	}
+	name, version := pkgarchive.CoreMetadata(b)
 	ev := pythonOrigin(l, in)
 	// The directory is named by the installer, from what it asked the index for.
 	at, atVersion := distribution(in.Path)
