@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 )
 
@@ -44,6 +45,23 @@ type Sources struct {
 	disabled map[string]bool
 	// said says that a file names a source, unclear that one could not be read, or that files do not agree.
 	said, unclear bool
+	// wide says that only the user's files were read.
+	wide bool
+}
+
+// Evidence is that of a package of which nothing else is known: the one host that it can only have been restored from, where
+// there is one. That a user goes through one source for everything is no evidence against the public one: a proxy of it would
+// silence every alarm. Then the origin stays unknown, and the host says what to ask about; a pattern that names more than
+// everything is evidence whoever wrote it.
+func (r *Sources) Evidence(id string) rapsheet.Evidence {
+	host, specific := r.host(id)
+	if host == "" {
+		return rapsheet.Evidence{}
+	}
+	if r.wide && specific == 0 {
+		return rapsheet.Evidence{Host: host}
+	}
+	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
 }
 
 // nugetOrg is the source that NuGet writes into a user's configuration when there is none.
@@ -68,6 +86,7 @@ func Project(s Settings, dir string) *Sources {
 		}
 	}
 	r := User(s, dir)
+	r.wide = len(found) == 0
 	for _, b := range slices.Backward(found) {
 		r.read(b)
 	}
@@ -76,7 +95,7 @@ func Project(s Settings, dir string) *Sources {
 
 // User reads what users set: those whose homes dir is in, or the one who scans.
 func User(s Settings, dir string) *Sources {
-	r := &Sources{hosts: map[string]string{}, patterns: map[string][]string{}, disabled: map[string]bool{}}
+	r := &Sources{wide: true, hosts: map[string]string{}, patterns: map[string][]string{}, disabled: map[string]bool{}}
 	var found [][]byte
 	home := func(read func(string, int64) ([]byte, bool), home, config, roaming string) {
 		for _, name := range []string{path.Join(roaming, "NuGet/NuGet.Config"), path.Join(config, "NuGet/NuGet.Config"), path.Join(home, ".nuget/NuGet/NuGet.Config")} {
@@ -114,8 +133,14 @@ func User(s Settings, dir string) *Sources {
 // With package source mapping the sources with the most specific of the patterns that match are asked: an id goes before
 // a prefix, a longer prefix before a shorter (learn.microsoft.com/nuget/consume-packages/package-source-mapping).
 func (r *Sources) Host(id string) string {
+	host, _ := r.host(id)
+	return host
+}
+
+// host gives also how specific the pattern was that decided: 0 for none, and for "*".
+func (r *Sources) host(id string) (string, int) {
 	if r.unclear || !r.said {
-		return ""
+		return "", 0
 	}
 	best := -1
 	var from []string
@@ -135,11 +160,11 @@ func (r *Sources) Host(id string) string {
 	host := ""
 	for i, key := range from {
 		if i > 0 && r.hosts[key] != host {
-			return ""
+			return "", 0
 		}
 		host = r.hosts[key]
 	}
-	return host
+	return host, max(best, 0)
 }
 
 // matches says how specific the best pattern for an id is, -1 if there is none.

@@ -37,11 +37,17 @@ func Pip(s Settings, environment string) *Indexes {
 	if !named {
 		r.user(environment, true, []string{".pip/pip.conf", "pip/pip.ini"}, "pip/pip.conf", "pip/pip.ini")
 	}
+	wide := len(r.files)
 	for _, name := range []string{"pip.conf", "pip.ini"} {
 		r.tree(path.Join(environment, name))
 	}
-	return readPip(s.Getenv, r.files...)
+	p := readPip(s.Getenv, r.files...)
+	p.wide = readPip(nothing, r.files[wide:]...).Host() != p.Host()
+	return p
 }
+
+// nothing is an environment without a variable.
+func nothing(string) string { return "" }
 
 // Uv reads what is in effect for uv in a directory of the tree (docs.astral.sh/uv/concepts/configuration-files): of the
 // nearest directory with uv.toml or [tool.uv], then the user's and the system's.
@@ -71,10 +77,13 @@ func Uv(s Settings, dir string) *Indexes {
 	if isTrue(s.Getenv("UV_NO_CONFIG")) {
 		project, r.files = nil, nil
 	}
+	own := readUv(nothing, project...)
 	for _, b := range slices.Backward(r.files) {
 		project = append(project, readTOML(b))
 	}
-	return readUv(s.Getenv, project...)
+	u := readUv(s.Getenv, project...)
+	u.wide = own.Host() != u.Host()
+	return u
 }
 
 // Project reads the sources that a project, a directory of the tree, declares for a tool: pipenv, or what an installed

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 )
 
@@ -25,6 +26,21 @@ type Indexes struct {
 	// somewhere else: a page of links, a directory, an index whose host cannot be told.
 	extra  []string
 	others bool
+	// wide says that the settings of the user, the machine or the environment decide, and not those of a project.
+	wide bool
+}
+
+// Evidence is that of a distribution which was installed by name: the one host that it can only have come from, where there
+// is one. That a user or a machine goes through one index for everything is no evidence against the public one: a
+// proxy of it would silence every alarm. Then the origin stays unknown, and the host says what to ask about.
+func (p *Indexes) Evidence() rapsheet.Evidence {
+	if p == nil || p.Host() == "" {
+		return rapsheet.Evidence{}
+	}
+	if p.wide {
+		return rapsheet.Evidence{Host: p.Host()}
+	}
+	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: p.Host()}
 }
 
 // setIndex sets the index in place of pypi.org, further adds one beside it.

@@ -97,10 +97,7 @@ func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Si
 func nugetConfigured(in *inventory.File, id string) rapsheet.Evidence {
 	folder := path.Dir(path.Dir(path.Dir(in.Rel)))
 	sources := in.Once("nuget's sources above "+folder, func() any { return nugetconfig.User(in, folder) }).(*nugetconfig.Sources)
-	if host := sources.Host(id); host != "" {
-		return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
-	}
-	return rapsheet.Evidence{}
+	return sources.Evidence(id)
 }
 
 // nugetSource is the evidence of .nupkg.metadata: version 1 has the hash, version 2 (NuGet 5.9) the source too,

@@ -95,7 +95,7 @@ func TestNuGet(t *testing.T) {
 			"home/b/.nuget/packages/old/1.0.0/.nupkg.metadata":              `{"version": 1, "contentHash": "x"}`,
 		}, false, []string{
 			"home/a/.nuget/packages/new/1.0.0/.nupkg.metadata new@1.0.0 registry api.nuget.org",
-			"home/a/.nuget/packages/old/1.0.0/.nupkg.metadata old@1.0.0 registry nuget.corp.example",
+			"home/a/.nuget/packages/old/1.0.0/.nupkg.metadata old@1.0.0 nuget.corp.example",
 			"home/a/.nuget/packages/oldest/4.3.0/oldest.4.3.0.nupkg.sha512 oldest@4.3.0 " + digest,
 			"home/b/.nuget/packages/old/1.0.0/.nupkg.metadata old@1.0.0",
 		}},

@@ -94,11 +94,7 @@ func configuredIndex(in *inventory.File) rapsheet.Evidence {
 	}
 	installer := string(bytes.TrimSpace(b))
 	indexes := in.Once("indexes of "+installer+" "+environment, func() any { return indexesOf(in, installer, environment) }).(*pythonconfig.Indexes)
-	host := indexes.Host()
-	if host == "" {
-		return rapsheet.Evidence{}
-	}
-	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
+	return indexes.Evidence()
 }
 
 // indexesOf gives what the program that installed into an environment was configured for. An environment in

@@ -71,13 +71,13 @@ func TestPython(t *testing.T) {
 			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/METADATA":     metadata,
 			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/INSTALLER":    "pdm",
 		}, []string{
-			"home/b/.local/" + site + "a-1.0.dist-info/METADATA a@1.0 registry home.example",
+			"home/b/.local/" + site + "a-1.0.dist-info/METADATA a@1.0 home.example",
 			"home/b/env/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry pipenv.example",
 			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0",
 			"home/b/poetry/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry poetry.example",
 			"home/b/poetry/.venv/" + site + "b-1.0.dist-info/METADATA b@1.0",
 			"home/b/uv/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry uv.example",
-			"usr/local/lib/python3.11/dist-packages/a-1.0.dist-info/METADATA a@1.0 registry system.example",
+			"usr/local/lib/python3.11/dist-packages/a-1.0.dist-info/METADATA a@1.0 system.example",
 		}},
 		// The shape is that of pipx 1.7: src/pipx/pipx_metadata_file.py.
 		{"pipx", map[string]string{

@@ -32,11 +32,7 @@ func (s *nuGetSources) of(id string) rapsheet.Evidence {
 		dir := path.Dir(s.in.Rel)
 		s.Sources = s.in.Once("nuget's sources in "+dir, func() any { return nugetconfig.Project(s.in, dir) }).(*nugetconfig.Sources)
 	}
-	host := s.Host(id)
-	if host == "" {
-		return rapsheet.Evidence{}
-	}
-	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
+	return s.Evidence(id)
 }
 
 // readPackagesLock reads packages.lock.json

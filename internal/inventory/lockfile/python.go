@@ -131,7 +131,7 @@ func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 	l := inventory.NewList(ctx, out, pypi)
 	files := doc.table("metadata").table("files")
 	packages := doc.tables("package")
-	from := configured(pythonconfig.Project(in, path.Dir(in.Rel), "pdm"))
+	from := pythonconfig.Project(in, path.Dir(in.Rel), "pdm").Evidence()
 	for i, p := range packages {
 		name, version := p.text("name"), p.text("version")
 		own := p.tables("files")
@@ -157,14 +157,6 @@ func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 		}
 	}
 	return l.End(nil)
-}
-
-// configured is the evidence of a package from whatever index is configured: none where that cannot be told.
-func configured(indexes *pythonconfig.Indexes) rapsheet.Evidence {
-	if indexes == nil || indexes.Host() == "" {
-		return rapsheet.Evidence{}
-	}
-	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: indexes.Host()}
 }
 
 // isPylock matches the names that PEP 751 allows: pylock.toml and pylock.<name>.toml.

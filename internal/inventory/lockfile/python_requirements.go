@@ -137,7 +137,7 @@ func (r *requirements) source(in *inventory.File) {
 	case len(r.indexes) > 0:
 		r.from = commonIndex(r.l, r.indexes)
 	case !r.further:
-		r.from = configured(in.Once("pip's indexes in "+path.Dir(in.Rel), func() any { return pythonconfig.Pip(in, path.Dir(in.Rel)) }).(*pythonconfig.Indexes))
+		r.from = in.Once("pip's indexes in "+path.Dir(in.Rel), func() any { return pythonconfig.Pip(in, path.Dir(in.Rel)) }).(*pythonconfig.Indexes).Evidence()
 	}
 }
 
