@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"internal/inventory":           4,
 	"internal/npmconfig":           3,
 	"internal/pythonconfig":        3,
+	"internal/nugetconfig":         3,
 	"internal/pkgarchive":          3,
 	"internal/inventory/installed": 5,
 	"internal/inventory/lockfile":  5,

@@ -159,3 +159,25 @@ func (c *closer) Close() error {
 	c.close()
 	return nil
 }
+
+// Deep reports whether more brackets are open in a text than depth, or more dots are in a line of it than dots: parsers of TOML
+// recurse for the first, and copy a dotted key for each of its parts. It counts those in strings too, which only refuses more.
+func Deep(b []byte, depth, dots int) bool {
+	open, inLine := 0, 0
+	for _, c := range b {
+		switch c {
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(0, open-1)
+		case '.':
+			inLine++
+		case '\n':
+			inLine = 0
+		}
+		if open > depth || inLine > dots {
+			return true
+		}
+	}
+	return false
+}
