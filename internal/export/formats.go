@@ -6,6 +6,10 @@ import "slices"
 func Formats() []Format {
 	return slices.Concat(
 		listFormats,
+		goFormats,
+		rubyFormats,
+		rustFormats,
+		nugetFormats,
 	)
 }
 
