@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -75,8 +76,8 @@ func (s *Server) composerRoutes(mux *http.ServeMux) {
 const (
 	// composerList is the name of the list that Composer blocks installs by.
 	composerList = "malware"
-	// maxComposerPackages bounds what one request asks; a lock file has some hundred packages.
-	maxComposerPackages = 100_000
+	// maxComposerPackages bounds what one request asks, as package net/url bounds a form; a lock file has some hundred packages.
+	maxComposerPackages = 10_000
 )
 
 // composerAdvisory is one of packagist.org's API (https://packagist.org/apidoc#list-security-advisories).
@@ -109,6 +110,9 @@ func (s *Server) composerAdvisories(g *generation, w http.ResponseWriter, r *htt
 		if err != nil {
 			return err
 		}
+		if bytes.Count(body, []byte("&")) >= maxComposerPackages {
+			return composerTooMany()
+		}
 		posted, err := url.ParseQuery(string(body))
 		if err != nil {
 			return &httpError{http.StatusBadRequest, "the body is no form"}
@@ -118,9 +122,6 @@ func (s *Server) composerAdvisories(g *generation, w http.ResponseWriter, r *htt
 		}
 	}
 	names := composerNames(form)
-	if len(names) > maxComposerPackages {
-		return &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("more than %d packages", maxComposerPackages)}
-	}
 	since := int64(math.MinInt64)
 	if raw := form.Get("updatedSince"); form.Has("updatedSince") {
 		n, err := strconv.ParseInt(raw, 10, 64)
@@ -155,6 +156,10 @@ func (s *Server) composerAdvisories(g *generation, w http.ResponseWriter, r *htt
 		return answer(w, http.StatusOK, map[string][]string{"advisories": {}}) // an array, as PHP writes an empty map
 	}
 	return answer(w, http.StatusOK, map[string]map[string][]composerAdvisory{"advisories": found})
+}
+
+func composerTooMany() error {
+	return &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("more than %d packages", maxComposerPackages)}
 }
 
 func composerRefusal(w http.ResponseWriter, message string) error {
@@ -223,7 +228,7 @@ func (s *Server) composerFilter(g *generation, w http.ResponseWriter, r *http.Re
 		return &httpError{http.StatusBadRequest, "the body is not the JSON that Composer sends"}
 	}
 	if len(ask.Packages) > maxComposerPackages {
-		return &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("more than %d packages", maxComposerPackages)}
+		return composerTooMany()
 	}
 	lists := map[string][]composerEntry{}
 	if slices.Contains(ask.Lists, composerList) {

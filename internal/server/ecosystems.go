@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -18,6 +19,8 @@ func (s *Server) tree(mux *http.ServeMux, prefix, format string) {
 	s.handle(mux, "GET "+prefix+"/{file...}", func(g *generation, w http.ResponseWriter, r *http.Request) error {
 		name, contentType := r.PathValue("file"), ""
 		switch {
+		case !treeFile.MatchString(name):
+			return &httpError{http.StatusNotFound, "not found"} // no file of a tree has such a name
 		case strings.HasSuffix(name, ".json"):
 			contentType = "application/json"
 		case strings.HasSuffix(name, ".gz"):
@@ -28,3 +31,6 @@ func (s *Server) tree(mux *http.ServeMux, prefix, format string) {
 		return s.serve(g, w, r, format, prefix, name, contentType)
 	})
 }
+
+// treeFile is the path of a file in a tree: directories of ours and an id (package osv), shorter than a file system's limit.
+var treeFile = regexp.MustCompile(`^[A-Za-z0-9._:/-]{1,240}$`)
