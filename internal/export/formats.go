@@ -8,6 +8,10 @@ func Formats() []Format {
 		listFormats,
 		documentFormats,
 		blocklistFormats,
+		goFormats,
+		rubyFormats,
+		rustFormats,
+		nugetFormats,
 	)
 }
 

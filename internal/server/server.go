@@ -75,9 +75,10 @@ func New(conf Config) *Server {
 
 // generation is a snapshot as long as somebody uses it.
 type generation struct {
-	ix    *index.Index
-	meta  index.Meta
-	files *files
+	ix       *index.Index
+	meta     index.Meta
+	files    *files
+	composer composerAll
 	// users counts requests, and one for being the current generation; at 0 it is closed.
 	users atomic.Int64
 }
@@ -148,6 +149,8 @@ func (s *Server) Handler() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	s.pageRoutes(mux)
+	s.composerRoutes(mux)
+	s.ecosystemRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
