@@ -35,8 +35,8 @@ const (
 	hostile    = "--- !ruby/object:Gem::Installer\\n\\\"\\u001b[2J\\u202e: *x\\n```\\n[advisory]\\nid = 'X'"
 )
 
-// record is one about a package, the rest of it as JSON of the affected entry.
-func record(id, eco, name, affected string) string {
+// packageRecord is one about a package, the rest of it as JSON of the affected entry.
+func packageRecord(id, eco, name, affected string) string {
 	return fmt.Sprintf(`{"schema_version": "1.7.4", "id": %q, "modified": "2026-01-02T00:00:00Z", "published": "2026-01-01T00:00:00Z",
 		"details": "Steals credentials.", "affected": [{"package": {"ecosystem": %q, "name": %q}, %s}]}`, id, eco, name, affected)
 }
@@ -49,7 +49,7 @@ func versions(list ...string) string {
 	return `"versions": ` + string(data)
 }
 
-func load(t testing.TB, docs ...string) *export.Catalog {
+func loadDated(t testing.TB, docs ...string) *export.Catalog {
 	t.Helper()
 	c, err := export.Load(t.Context(), func(yield func([]byte, error) bool) {
 		for _, d := range docs {
@@ -64,22 +64,22 @@ func load(t testing.TB, docs ...string) *export.Catalog {
 	return c
 }
 
-// tree writes a format and gives the directory.
-func tree(t testing.TB, format, over string, docs ...string) (string, error) {
+// exportTree writes a format and gives the directory.
+func exportTree(t testing.TB, format, over string, docs ...string) (string, error) {
 	t.Helper()
 	f, ok := export.Find(format)
 	if !ok {
 		t.Fatalf("no format %s", format)
 	}
 	dir := filepath.Join(t.TempDir(), "out")
-	return dir, export.WriteTree(t.Context(), f, load(t, docs...), dir, export.Options{
+	return dir, export.WriteTree(t.Context(), f, loadDated(t, docs...), dir, export.Options{
 		Links: advisory.Links{Base: "https://list.example/advisories"}, Publisher: "Acme", Over: over, Server: "https://list.example/nuget/v3",
 	})
 }
 
 func mustTree(t testing.TB, format, over string, docs ...string) string {
 	t.Helper()
-	dir, err := tree(t, format, over, docs...)
+	dir, err := exportTree(t, format, over, docs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +115,12 @@ func wantFile(t *testing.T, files map[string]string, name, want string) {
 // The layout is that of https://go.dev/doc/security/vuln/database#api, the successors those of https://semver.org/#spec-item-11.
 func TestGoVulnDB(t *testing.T) {
 	files := contents(t, mustTree(t, "go-vulndb", "",
-		record("MAL-2026-1", "Go", "example.com/Evil", versions("v1.2.3", "1.2.4", "v0.0.0-20240101000000-abcdefabcdef", "branch")),
-		record("MAL-2026-2", "Go", "example.com/all", everything),
-		record("MAL-2026-3", "Go", "example.com/run", `"ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}, {"last_affected": "1.5.0-rc.1"}, {"introduced": "2.0.0"}]}]`),
-		record("MAL-2026-4", "Go", "example.com/unsayable", versions("branch")),
-		record("MAL-2026-5", "npm", "example.com/npm", everything),
-		strings.Replace(record("MAL-2026-6", "Go", "example.com/withdrawn", everything), `"details"`, `"withdrawn": "2026-01-02T00:00:00Z", "details"`, 1),
+		packageRecord("MAL-2026-1", "Go", "example.com/Evil", versions("v1.2.3", "1.2.4", "v0.0.0-20240101000000-abcdefabcdef", "branch")),
+		packageRecord("MAL-2026-2", "Go", "example.com/all", everything),
+		packageRecord("MAL-2026-3", "Go", "example.com/run", `"ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}, {"last_affected": "1.5.0-rc.1"}, {"introduced": "2.0.0"}]}]`),
+		packageRecord("MAL-2026-4", "Go", "example.com/unsayable", versions("branch")),
+		packageRecord("MAL-2026-5", "npm", "example.com/npm", everything),
+		strings.Replace(packageRecord("MAL-2026-6", "Go", "example.com/withdrawn", everything), `"details"`, `"withdrawn": "2026-01-02T00:00:00Z", "details"`, 1),
 	))
 	wantFile(t, files, "index/db.json", `{"modified":"2026-01-03T04:05:06Z"}`)
 	wantFile(t, files, "index/modules.json", `[{"path":"example.com/Evil","vulns":[{"id":"MAL-2026-1","modified":"2026-01-02T00:00:00Z","fixed":"1.2.5-0"}]},`+
@@ -152,9 +152,9 @@ func TestGoVulnDB(t *testing.T) {
 
 func TestRubyAdvisoryDB(t *testing.T) {
 	files := contents(t, mustTree(t, "ruby-advisory-db", "",
-		record("MAL-2026-1", "RubyGems", "evil-gem", versions("1.2.4", "1.2.3", "1.2.3.0", "not a version")),
-		record("MAL-2026-2", "RubyGems", "all_gem", everything),
-		record("MAL-2026-3", "RubyGems", "only-text", versions("not a version")),
+		packageRecord("MAL-2026-1", "RubyGems", "evil-gem", versions("1.2.4", "1.2.3", "1.2.3.0", "not a version")),
+		packageRecord("MAL-2026-2", "RubyGems", "all_gem", everything),
+		packageRecord("MAL-2026-3", "RubyGems", "only-text", versions("not a version")),
 	))
 	wantFile(t, files, "gems/evil-gem/MAL-2026-1.yml", `---
 gem: "evil-gem"
@@ -178,9 +178,9 @@ unaffected_versions:
 // The layout is that of https://github.com/rustsec/advisory-db#advisory-format. Numbers above 64 bits would make the whole database unreadable.
 func TestRustSec(t *testing.T) {
 	files := contents(t, mustTree(t, "rustsec", "",
-		record("MAL-2026-1", "crates.io", "evil-crate", versions("1.2.3", "v1.2.5", "99999999999999999999.0.0")),
-		record("MAL-2026-2", "crates.io", "all", everything),
-		record("MAL-2026-3", "crates.io", "huge", versions("99999999999999999999.0.0")),
+		packageRecord("MAL-2026-1", "crates.io", "evil-crate", versions("1.2.3", "v1.2.5", "99999999999999999999.0.0")),
+		packageRecord("MAL-2026-2", "crates.io", "all", everything),
+		packageRecord("MAL-2026-3", "crates.io", "huge", versions("99999999999999999999.0.0")),
 	))
 	wantFile(t, files, "crates/evil-crate/MAL-2026-1.md", "```toml\n"+`[advisory]
 id = "MAL-2026-1"
@@ -206,9 +206,9 @@ unaffected = ["< 1.2.3", "> 1.2.3, < 1.2.5", "> 1.2.5"]
 // Contract test for NuGet's client, which does not run here: https://learn.microsoft.com/nuget/api/vulnerability-info.
 func TestNuGet(t *testing.T) {
 	files := contents(t, mustTree(t, "nuget", "",
-		record("MAL-2026-7", "NuGet", "Evil.Package", versions("1.2.3", "1.2.04.0", "1.3+meta", "2.0.0.1-Beta", "2147483648.0.0")),
-		record("MAL-2026-8", "NuGet", "evil.package", `"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.0"}, {"introduced": "9.0"}]}]`),
-		record("MAL-2026-9", "NuGet", "All", everything),
+		packageRecord("MAL-2026-7", "NuGet", "Evil.Package", versions("1.2.3", "1.2.04.0", "1.3+meta", "2.0.0.1-Beta", "2147483648.0.0")),
+		packageRecord("MAL-2026-8", "NuGet", "evil.package", `"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.0"}, {"introduced": "9.0"}]}]`),
+		packageRecord("MAL-2026-9", "NuGet", "All", everything),
 	))
 	wantFile(t, files, "index.json", `{"version":"3.0.0","resources":[{"@id":"https://list.example/nuget/v3/vulnerabilities/index.json","@type":"VulnerabilityInfo/6.7.0","comment":"known malicious packages"}]}`)
 	var pages []struct {
@@ -257,7 +257,7 @@ func TestHostileNames(t *testing.T) {
 	var docs []string
 	for i, n := range names {
 		for j, eco := range []string{"RubyGems", "crates.io", "Go", "NuGet"} {
-			doc := record(fmt.Sprintf("MAL-2026-%d%d", i+1, j), eco, "x", everything)
+			doc := packageRecord(fmt.Sprintf("MAL-2026-%d%d", i+1, j), eco, "x", everything)
 			name, err := json.Marshal(n)
 			if err != nil {
 				t.Fatal(err)
@@ -287,7 +287,7 @@ func TestHostileNames(t *testing.T) {
 // Text of an attacker stays text for the readers of YAML and TOML.
 func TestHostileText(t *testing.T) {
 	text := func(eco, name string) string {
-		return strings.Replace(record("MAL-2026-1", eco, name, everything), `"details": "Steals credentials."`, `"summary": "`+hostile+`", "details": "`+hostile+`"`, 1)
+		return strings.Replace(packageRecord("MAL-2026-1", eco, name, everything), `"details": "Steals credentials."`, `"summary": "`+hostile+`", "details": "`+hostile+`"`, 1)
 	}
 	md := contents(t, mustTree(t, "rustsec", "", text("crates.io", "evil")))["crates/evil/MAL-2026-1.md"]
 	block, rest, ok := strings.Cut(strings.TrimPrefix(md, "```toml\n"), "\n```")
@@ -321,7 +321,7 @@ func TestReproducible(t *testing.T) {
 	var docs []string
 	for i := range 40 {
 		for _, eco := range []string{"RubyGems", "crates.io", "Go", "NuGet"} {
-			docs = append(docs, record(fmt.Sprintf("MAL-2026-%d%d", i, len(eco)), eco, fmt.Sprintf("example.com/p%d", i%7), versions(fmt.Sprintf("1.%d.0", i), "2.0.0")))
+			docs = append(docs, packageRecord(fmt.Sprintf("MAL-2026-%d%d", i, len(eco)), eco, fmt.Sprintf("example.com/p%d", i%7), versions(fmt.Sprintf("1.%d.0", i), "2.0.0")))
 		}
 	}
 	for _, format := range []string{"ruby-advisory-db", "rustsec", "go-vulndb", "nuget"} {
@@ -341,7 +341,7 @@ func TestReproducible(t *testing.T) {
 
 // One record that is about two modules is one file.
 func TestGoTwoModules(t *testing.T) {
-	doc := strings.Replace(record("MAL-2026-1", "Go", "example.com/a", versions("1.0.0")), `"affected": [`, `"affected": [{"package": {"ecosystem": "Go", "name": "example.com/b"}, "versions": ["2.0.0"]}, `, 1)
+	doc := strings.Replace(packageRecord("MAL-2026-1", "Go", "example.com/a", versions("1.0.0")), `"affected": [`, `"affected": [{"package": {"ecosystem": "Go", "name": "example.com/b"}, "versions": ["2.0.0"]}, `, 1)
 	files := contents(t, mustTree(t, "go-vulndb", "", doc))
 	wantFile(t, files, "index/modules.json", `[{"path":"example.com/a","vulns":[{"id":"MAL-2026-1","modified":"2026-01-02T00:00:00Z","fixed":"1.0.1-0"}]},{"path":"example.com/b","vulns":[{"id":"MAL-2026-1","modified":"2026-01-02T00:00:00Z","fixed":"2.0.1-0"}]}]`)
 	if got := files["ID/MAL-2026-1.json"]; strings.Count(got, `"package"`) != 2 {
@@ -390,7 +390,7 @@ func TestOver(t *testing.T) {
 	} {
 		t.Run(tt.format, func(t *testing.T) {
 			up := clienttest.Tree(t, tt.up)
-			files := contents(t, mustTree(t, tt.format, up, record("MAL-2026-1", "Go", "example.com/evil", everything), record("MAL-2026-2", "RubyGems", "evil", everything), record("MAL-2026-3", "crates.io", "evil", everything)))
+			files := contents(t, mustTree(t, tt.format, up, packageRecord("MAL-2026-1", "Go", "example.com/evil", everything), packageRecord("MAL-2026-2", "RubyGems", "evil", everything), packageRecord("MAL-2026-3", "crates.io", "evil", everything)))
 			for name, data := range tt.up {
 				if strings.HasPrefix(name, ".git/") {
 					if _, ok := files[name]; ok {
@@ -432,7 +432,7 @@ func TestOverRefuses(t *testing.T) {
 		{"nothing", filepath.Join(t.TempDir(), "no"), "no such file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, err := tree(t, "ruby-advisory-db", tt.over, record("MAL-2026-2", "RubyGems", "evil", everything))
+			dir, err := exportTree(t, "ruby-advisory-db", tt.over, packageRecord("MAL-2026-2", "RubyGems", "evil", everything))
 			if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v; want %q", err, tt.says)
 			}
@@ -446,7 +446,7 @@ func TestOverRefuses(t *testing.T) {
 	}
 	for _, index := range []string{`{}`, `[{"path": 1}]`, `[`, "\xff", `[{"path": "a", "path": "b"}]`} {
 		over := clienttest.Tree(t, map[string]string{"index/db.json": "{}", "index/vulns.json": "[]", "index/modules.json": index})
-		if _, err := tree(t, "go-vulndb", over); err == nil {
+		if _, err := exportTree(t, "go-vulndb", over); err == nil {
 			t.Errorf("an index %q was taken", index)
 		}
 	}
@@ -474,7 +474,7 @@ func verdicts(t *testing.T, eco string, ask []string, each func(doc string, bad 
 		if c.eco != "" && c.eco != eco {
 			continue
 		}
-		doc := record(fmt.Sprintf("MAL-2026-%d", i+1), eco, "evil", c.affected)
+		doc := packageRecord(fmt.Sprintf("MAL-2026-%d", i+1), eco, "evil", c.affected)
 		rec, _, err := osv.Parse([]byte(doc))
 		if err != nil {
 			t.Fatal(err)
@@ -679,7 +679,7 @@ func goProject(t *testing.T, module, version string) (dir string, env []string) 
 // govulncheck reads the tree by file:// and stops on a malicious module only.
 func TestGovulncheckFile(t *testing.T) {
 	program := clienttest.Program(t, "govulncheck")
-	db := mustTree(t, "go-vulndb", "", record("MAL-2026-1", "Go", "example.com/evil", versions("v1.2.3")))
+	db := mustTree(t, "go-vulndb", "", packageRecord("MAL-2026-1", "Go", "example.com/evil", versions("v1.2.3")))
 	for version, exit := range map[string]int{"v1.2.3": 3, "v1.2.4": 0} {
 		dir, env := goProject(t, "example.com/evil", version)
 		at := url.URL{Scheme: "file", Path: filepath.ToSlash(db)}
