@@ -6,6 +6,8 @@ import "slices"
 func Formats() []Format {
 	return slices.Concat(
 		listFormats,
+		grypeFormats,
+		trivyFormats,
 	)
 }
 
