@@ -148,6 +148,8 @@ func (s *Server) Handler() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	s.pageRoutes(mux)
+	s.grypeRoutes(mux)
+	s.trivyRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
