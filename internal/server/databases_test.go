@@ -18,13 +18,17 @@ import (
 	"github.com/rapsheet/rapsheet/osv"
 )
 
-// dbServer serves the records, which say "versions" or "ranges" of ecosystem and name.
+// dbText is a record of an id, an ecosystem, a name, and its "versions" or "ranges".
+func dbText(r [4]string) string {
+	return fmt.Sprintf(`{"schema_version": "1.7.4", "id": %q, "modified": "2026-01-02T00:00:00Z", "published": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": %q, "name": %q}, %s}]}`, r[0], r[1], r[2], r[3])
+}
+
+// dbServer serves the records.
 func dbServer(t *testing.T, date time.Time, records ...[4]string) *httptest.Server {
 	t.Helper()
 	var b index.Builder
 	for _, r := range records {
-		text := fmt.Sprintf(`{"schema_version": "1.7.4", "id": %q, "modified": "2026-01-02T00:00:00Z", "published": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": %q, "name": %q}, %s}]}`, r[0], r[1], r[2], r[3])
-		rec, _, err := osv.Parse([]byte(text))
+		rec, _, err := osv.Parse([]byte(dbText(r)))
 		if err != nil {
 			t.Fatal(err)
 		}
