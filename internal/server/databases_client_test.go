@@ -151,7 +151,7 @@ func TestGrypeClient(t *testing.T) {
 	})
 }
 
-// With trivy 0.74.0 (schema 2) when this was written.
+// With trivy 0.65.0 (schema 2) when this was written.
 func TestTrivyClient(t *testing.T) {
 	trivy := dbProgram(t, "trivy")
 	srv := dbServer(t, dbDate, dbPlanted...)
