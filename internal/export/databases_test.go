@@ -355,6 +355,7 @@ var dbTrivyAdvisories = []string{
 	`npm::Acme & Co malicious packages/@scope/bad/MAL-2026-2 {"VulnerableVersions":[""]}`,
 	`npm::Acme & Co malicious packages/evil-pkg/MAL-2026-1 {"VulnerableVersions":["=1.2.3","=1.2.4"]}`,
 	`npm::Acme & Co malicious packages/evil-pkg/MAL-2026-3 {"VulnerableVersions":[""]}`,
+	`nuget::Acme & Co malicious packages/Evil.Lib/MAL-2026-8 {"VulnerableVersions":["=1.0.0.1"]}`,
 	`nuget::Acme & Co malicious packages/evil.lib/MAL-2026-8 {"VulnerableVersions":["=1.0.0.1"]}`,
 	`pip::Acme & Co malicious packages/evil-py-pkg/MAL-2026-4 {"VulnerableVersions":["==1.0rc1","==1.0+local","\u003e=2.0, \u003c=3.0, !=3.0"]}`,
 	`pip::Acme & Co malicious packages/evil-py.pkg/MAL-2026-4 {"VulnerableVersions":["==1.0rc1","==1.0+local","\u003e=2.0, \u003c=3.0, !=3.0"]}`,

@@ -351,8 +351,8 @@ func trivyTerms(eco trivyEcosystem, a *advisory.Advisory) []string {
 	return out
 }
 
-// trivyNames are the names that Trivy may look for (NormalizePkgName of trivy-db). It keeps the dots of Python's names, so that
-// there both spellings are there.
+// trivyNames are the names that Trivy may look for (NormalizePkgName of trivy-db): Python's in small letters with their dots kept, Go's and Swift's as
+// they are, all others in small letters; clients up to 0.65.0 at least keep NuGet's as they are.
 func trivyNames(a *advisory.Advisory) []string {
 	switch a.Key.Ecosystem {
 	case "Go":
@@ -362,6 +362,8 @@ func trivyNames(a *advisory.Advisory) []string {
 	case "PyPI":
 		spelled := strings.ReplaceAll(strings.ToLower(a.Name), "_", "-")
 		return slices.Compact([]string{a.Key.Name, spelled})
+	case "NuGet":
+		return slices.Compact([]string{strings.ToLower(a.Name), a.Name})
 	}
 	return []string{strings.ToLower(a.Name)}
 }
