@@ -13,6 +13,8 @@ func Formats() []Format {
 		rubyFormats,
 		rustFormats,
 		nugetFormats,
+		grypeFormats,
+		trivyFormats,
 	)
 }
 

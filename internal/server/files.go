@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/rapsheet/rapsheet/internal/export"
 )
@@ -141,7 +142,8 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	}
 	file, err := m.root.Open(filepath.FromSlash(name))
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+		// A NUL or a name longer than the file system takes is no file either.
+		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG) {
 			return &httpError{http.StatusNotFound, "not found"}
 		}
 		return err

@@ -154,6 +154,8 @@ func (s *Server) Handler() http.Handler {
 	s.npmRoutes(mux)
 	s.composerRoutes(mux)
 	s.ecosystemRoutes(mux)
+	s.grypeRoutes(mux)
+	s.trivyRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
