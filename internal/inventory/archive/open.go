@@ -306,15 +306,10 @@ func (b *builder) node(h *tar.Header) (n *Node, keep bool) {
 const maxZipDirectory = 64 << 20
 
 func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, error) {
-	dir := &directoryReader{r: at, left: maxZipDirectory}
-	z, err := zip.NewReader(dir, size)
+	z, err := bounded.Zip(at, size, maxZipDirectory)
 	if err != nil {
-		if dir.left < 0 {
-			err = &bounded.LimitError{What: "the zip's directory", Limit: maxZipDirectory}
-		}
 		return nil, err
 	}
-	dir.free = true
 	starts, odd, err := pkgarchive.Entries(ctx, at, z.File)
 	if err != nil {
 		return nil, err
@@ -344,22 +339,6 @@ func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*
 		}
 	}
 	return b.tree(nil, nil), nil
-}
-
-// directoryReader bounds what is read of a zip's directory, until it is freed.
-type directoryReader struct {
-	r    io.ReaderAt
-	left int64
-	free bool
-}
-
-func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
-	if !d.free {
-		if d.left -= int64(len(p)); d.left < 0 {
-			return 0, errors.New("too large")
-		}
-	}
-	return d.r.ReadAt(p, off)
 }
 
 // FirstName gives the name of a tar's first entry, "" for what is no tar; plain says that it is not compressed.
