@@ -123,7 +123,7 @@ func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
 		return nil, err
 	}
 	// The checksum of a compressed stream stands at its end.
-	if _, err := io.Copy(io.Discard, &contextReader{ctx, r}); err != nil && len(t.notes) == 0 {
+	if _, err := io.Copy(io.Discard, bounded.Context(ctx, r)); err != nil && len(t.notes) == 0 {
 		t.notes = newBuilder(lim).tree(nil, fmt.Errorf("behind the end of the tar: %w", err)).notes
 	}
 	if err := ctx.Err(); err != nil {
@@ -131,18 +131,6 @@ func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
 		return nil, err
 	}
 	return t, nil
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // openTar reads the headers of a tar. Files are read in place if at is not nil, in which case r is an [io.Seeker] over
@@ -193,7 +181,7 @@ func openTar(ctx context.Context, r io.Reader, at io.ReaderAt, lim Limits) (*Tre
 					}
 				}
 				node.at = s.f
-				if node.off, err = s.copy(&contextReader{ctx, in}, h.Size); err != nil {
+				if node.off, err = s.copy(bounded.Context(ctx, in), h.Size); err != nil {
 					if ctx.Err() != nil {
 						return fail(ctx.Err())
 					}
