@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -115,6 +116,19 @@ func parseCursor(s string) (c cursor, err error) {
 		return c, errCursor
 	}
 	return c, nil
+}
+
+// parseCount reads a cursor whose token is a count, 0 at the beginning and never negative.
+func parseCount(s string) (int, error) {
+	c, err := parseCursor(s)
+	if err != nil || c.Token == "" {
+		return 0, err
+	}
+	n, err := strconv.Atoi(c.Token)
+	if err != nil || n < 0 {
+		return 0, errCursor
+	}
+	return n, nil
 }
 
 // tally counts, over a whole listing, what is of formats that no record can be about.

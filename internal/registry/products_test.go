@@ -409,6 +409,22 @@ func FuzzSimpleHTML(f *testing.F) {
 	})
 }
 
+func TestParseCount(t *testing.T) {
+	for _, test := range []struct {
+		cursor string
+		want   int
+		err    error
+	}{
+		{"", 0, nil}, {`{"token":"0"}`, 0, nil}, {`{"token":"40"}`, 40, nil}, {cursor{Token: "7"}.String(), 7, nil},
+		{`{"token":"-1"}`, 0, errCursor}, {`{"token":"x"}`, 0, errCursor}, {`{"token":"1e3"}`, 0, errCursor},
+		{`{"token":"99999999999999999999"}`, 0, errCursor}, {`{"token":40}`, 0, errCursor}, {"40", 0, errCursor},
+	} {
+		if got, err := parseCount(test.cursor); got != test.want || err != test.err {
+			t.Errorf("%q: %d and %v, want %d and %v", test.cursor, got, err, test.want, test.err)
+		}
+	}
+}
+
 func FuzzPackageOfPath(f *testing.F) {
 	f.Add("org/acme/core/1.0/core-1.0.jar", "1.0")
 	f.Add("evil/-/evil-1.0.0.tgz", `{"repo":"x","token":"y"}`)
