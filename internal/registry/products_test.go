@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -421,6 +423,33 @@ func TestParseCount(t *testing.T) {
 	} {
 		if got, err := parseCount(test.cursor); got != test.want || err != test.err {
 			t.Errorf("%q: %d and %v, want %d and %v", test.cursor, got, err, test.want, test.err)
+		}
+	}
+}
+
+func TestEachToken(t *testing.T) {
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		next string // after each token
+		want string // tokens, in turn
+		err  error
+	}{
+		{"", "-", nil}, {"ab", "-ab", nil}, {"aab", "-a", errEndless}, {"abcd", "-abc", errEndless}, {"a!b", "-a", broken},
+	} {
+		got := ""
+		err := eachToken(4, func(token string) (string, error) {
+			got += cmp.Or(token, "-")
+			switch rest := test.next[len(got)-1:]; {
+			case rest == "":
+				return "", nil
+			case rest[0] == '!':
+				return "b", broken
+			default:
+				return rest[:1], nil
+			}
+		})
+		if got != test.want || err != test.err {
+			t.Errorf("%q: %q and %v, want %q and %v", test.next, got, err, test.want, test.err)
 		}
 	}
 }
