@@ -59,6 +59,7 @@ var leaves = map[string]bool{
 	"internal/atomicfile": true,
 	"internal/bounded":    true,
 	"internal/filelock":   true,
+	"internal/httpretry":  true,
 	"internal/printable":  true,
 }
 
