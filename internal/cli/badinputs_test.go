@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/cli"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/store/pgtest"
 )
@@ -155,7 +155,7 @@ func writeFile(t *testing.T, name string, data []byte) string {
 func zipOf(t *testing.T, files ...member) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w := zip.NewWriter(&b)
+	w := clienttest.ZipWriter(&b)
 	for _, f := range files {
 		e, err := w.Create(f.name)
 		if err != nil {
