@@ -1,7 +1,6 @@
 package source
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -25,6 +24,7 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/osv"
 )
 
@@ -79,7 +79,7 @@ func (d *dump) publish() {
 			d.t.Fatal(err)
 		}
 		var b bytes.Buffer
-		w := zip.NewWriter(&b)
+		w := clienttest.ZipWriter(&b)
 		var rows []modified
 		for _, id := range slices.Sorted(maps.Keys(d.records[eco])) {
 			doc := d.records[eco][id]
