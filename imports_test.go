@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"internal/advisory":            4,
 	"internal/export":              5,
 	"internal/server":              6,
+	"internal/mcp":                 6,
 	"internal/report":              4,
 	"internal/catalog/builtin":     4,
 	"internal/catalog":             5,
