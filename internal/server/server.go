@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,12 @@ type Config struct {
 	Spool string
 	// MaxBody bounds a request's body, decompressed; 0 is 64 MiB.
 	MaxBody int64
+	// NPMUpstream is the registry that the one below /npm lies over, without credentials and a query; nil for none.
+	NPMUpstream *url.URL
+	// NPMPassThrough passes requests to the upstream registry through, with their credentials, where they would be redirected.
+	NPMPassThrough bool
+	// NPMTimeout is how long an audit waits for the upstream registry; 0 is 5 seconds.
+	NPMTimeout time.Duration
 	// Logger is told of errors and swaps, never of what was asked; nil is silence.
 	Logger *slog.Logger
 }
@@ -56,6 +63,7 @@ type Server struct {
 	count   atomic.Uint64
 	swap    sync.Mutex
 	metrics *metrics
+	npm     *http.Transport // to the upstream registry
 }
 
 // New makes a server that is not ready until the first [Server.Swap].
@@ -63,10 +71,13 @@ func New(conf Config) *Server {
 	if conf.MaxBody == 0 {
 		conf.MaxBody = defaultMaxBody
 	}
+	if conf.NPMTimeout == 0 {
+		conf.NPMTimeout = defaultNPMTimeout
+	}
 	if conf.Publisher == "" {
 		conf.Publisher = "rapsheet"
 	}
-	s := &Server{conf: conf, log: conf.Logger, metrics: newMetrics()}
+	s := &Server{conf: conf, log: conf.Logger, metrics: newMetrics(), npm: npmTransport()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +117,7 @@ func (s *Server) Swap(ix *index.Index) error {
 
 // Close ends serving: requests from now on get 503, and the snapshot is closed when the last request has ended.
 func (s *Server) Close() {
+	defer s.npm.CloseIdleConnections()
 	if old := s.current.Swap(nil); old != nil {
 		old.release()
 	}
@@ -160,7 +172,7 @@ func (s *Server) Handler() http.Handler {
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	return s.metrics.observe(compressed(mux))
+	return s.metrics.observe(s.npmOverlay(compressed(mux)))
 }
 
 // Metrics serves the metrics in Prometheus' text format, for a port of its own.
