@@ -14,12 +14,8 @@ type Grammar struct {
 var (
 	// NPM is that of node-semver (https://github.com/npm/node-semver#ranges).
 	NPM = Grammar{"=", ">=", "<", "<=", " ", " || ", "*"}
-	// Composer is that of https://getcomposer.org/doc/articles/versions.md.
-	Composer = Grammar{"=", ">=", "<", "<=", ",", "|", "*"}
 	// Grype is that of Grype's database, the same for every type of version; everything is no constraint.
 	Grype = Grammar{"=", ">=", "<", "<=", ",", " || ", ""}
-	// PEP440 is that of https://peps.python.org/pep-0440/#version-specifiers, "||" being Trivy's.
-	PEP440 = Grammar{"==", ">=", "<", "<=", ",", " || ", ">=0"}
 )
 
 // Terms writes each exact version and each span as one term; a version is affected when one of them holds.
