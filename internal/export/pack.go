@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 )
 
 // maxUnpacked bounds the database of somebody else that is merged over, in bytes. Grype's and Trivy's are below 2 GiB.
@@ -36,7 +37,7 @@ func unpack(ctx context.Context, from, name, dst string) (err error) {
 		return err
 	}
 	defer in.Close()
-	var r io.Reader = contextReader{ctx, in}
+	r := bounded.Context(ctx, in)
 	for range 2 { // compression, tar
 		head := make([]byte, 512)
 		n, err := io.ReadFull(r, head)
@@ -94,26 +95,13 @@ func member(r io.Reader, base string) (io.Reader, error) {
 	return nil, fmt.Errorf("there is no %s in the archive", base)
 }
 
-// contextReader stops reading when the context is done.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}
-
 // packFile adds a file to a tar, with nothing in its header that differs from run to run.
 func packFile(ctx context.Context, t *tar.Writer, name string, from io.Reader, size int64, date time.Time) error {
 	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: date.Truncate(time.Second)}
 	if err := t.WriteHeader(h); err != nil {
 		return err
 	}
-	_, err := io.Copy(t, contextReader{ctx, from})
+	_, err := io.Copy(t, bounded.Context(ctx, from))
 	return err
 }
 
