@@ -56,3 +56,18 @@ func unescapeModule(path string) string {
 	}
 	return string(b)
 }
+
+// EscapeModule writes a module path or version as the module proxy protocol does, "!" and the small letter for each capital
+// one, also where it cannot be downloaded (https://go.dev/ref/mod#goproxy-protocol).
+func EscapeModule(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; 'A' <= c && c <= 'Z' {
+			b.WriteByte('!')
+			b.WriteByte(c + 'a' - 'A')
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -317,3 +317,17 @@ func BenchmarkKeyOf(b *testing.B) {
 		})
 	}
 }
+
+// https://go.dev/ref/mod#goproxy-protocol: "github.com/Azure/azure-sdk-for-go" is "github.com/!azure/azure-sdk-for-go".
+func TestEscapeModule(t *testing.T) {
+	for in, want := range map[string]string{
+		"github.com/Azure/azure-sdk-for-go": "github.com/!azure/azure-sdk-for-go",
+		"example.com/evil":                  "example.com/evil",
+		"v1.0.0-RC1":                        "v1.0.0-!r!c1",
+		"example.com/Ärger":                 "example.com/Ärger",
+	} {
+		if got := EscapeModule(in); got != want {
+			t.Errorf("%s: %s; want %s", in, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/advisory"
 )
 
@@ -230,9 +231,11 @@ func archives(a *advisory.Advisory, quote func(string) string, any, rest string)
 		every = quote("gems/"+name+"-") + any
 		one = func(v string) string { return quote("gems/" + name + "-" + v + ".gem") }
 	case "Go":
-		path := escaped(name)
+		path := ecosystem.EscapeModule(name)
 		every = quote(path+"/@v/") + rest
-		one = func(v string) string { return quote(path + "/@v/" + escaped("v"+strings.TrimPrefix(v, "v")) + ".zip") }
+		one = func(v string) string {
+			return quote(path + "/@v/" + ecosystem.EscapeModule("v"+strings.TrimPrefix(v, "v")) + ".zip")
+		}
 	case "NuGet":
 		id := strings.ToLower(name)
 		every = quote(id) + "/" + rest
@@ -251,19 +254,6 @@ func archives(a *advisory.Advisory, quote func(string) string, any, rest string)
 		paths = append(paths, one(v))
 	}
 	return paths, true
-}
-
-// escaped is a module path or version as the proxy protocol writes it: "!" and the small letter for each capital one.
-func escaped(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if 'A' <= r && r <= 'Z' {
-			b.WriteByte('!')
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 // repositoryEcosystems are those whose repositories have paths that tell a version.

@@ -252,7 +252,7 @@ func readStoredGo(ctx context.Context, in *inventory.File, out *inventory.Sink) 
 // says is believed if the directory is called so too: then it says where the storage begins. Else it is where the
 // path first has an element with a dot, as the paths of all modules that can be downloaded have.
 func storedModule(rel, place, said string) string {
-	if escaped := escapedModule(said); said != "" && (rel == escaped || strings.HasSuffix(place, "/"+escaped)) {
+	if escaped := ecosystem.EscapeModule(said); said != "" && (rel == escaped || strings.HasSuffix(place, "/"+escaped)) {
 		return said
 	}
 	for rest := rel; rest != ""; {
@@ -268,20 +268,6 @@ func storedModule(rel, place, said string) string {
 		return ""
 	}
 	return name
-}
-
-// escapedModule writes capitals as proxies do, "!" and the small letter, also in paths that cannot be downloaded.
-func escapedModule(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		if c := name[i]; 'A' <= c && c <= 'Z' {
-			b.WriteByte('!')
-			b.WriteByte(c + 'a' - 'A')
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // mavenArchives are the extensions of what a Java program or its tools load. [cache.MavenCode] takes every file that is
