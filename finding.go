@@ -68,6 +68,15 @@ const (
 	VerdictWithdrawn   Verdict = "withdrawn"   // the record was taken back
 )
 
+// Affected reports whether the versions say that this very version is malicious: exact, range or package.
+func (v Verdict) Affected() bool {
+	switch v {
+	case VerdictExact, VerdictRange, VerdictPackage:
+		return true
+	}
+	return false
+}
+
 // Provenance grades whether a sighting comes from where the record says.
 type Provenance string
 
@@ -131,11 +140,7 @@ func (f *Finding) Malicious() bool { return f.alarming() && !f.Record.Disputed }
 func (f *Finding) Warning() bool { return f.alarming() && f.Record.Disputed }
 
 func (f *Finding) alarming() bool {
-	switch f.Verdict {
-	case VerdictExact, VerdictRange, VerdictPackage:
-		return f.Provenance != ProvenanceElsewhere
-	}
-	return false
+	return f.Verdict.Affected() && f.Provenance != ProvenanceElsewhere
 }
 
 // Catalog describes the list that a scan used.

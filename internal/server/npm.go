@@ -378,10 +378,7 @@ func (p *npmPackage) ask(version string) (*npmVersion, error) {
 	v := npmVersion{version: version, hits: make([]bool, len(p.records))}
 	s := rapsheet.Sighting{Package: rapsheet.Package{Ecosystem: p.key.Ecosystem, Name: p.key.Name, Version: version}}
 	for i := range p.records {
-		switch match.Judge(&p.records[i], &s).Verdict {
-		case rapsheet.VerdictExact, rapsheet.VerdictRange, rapsheet.VerdictPackage:
-			v.hits[i] = true
-		}
+		v.hits[i] = match.Judge(&p.records[i], &s).Verdict.Affected()
 	}
 	if e, ok := ecosystem.Find(p.key.Ecosystem); ok && e.HoldingVersion(version) {
 		p.holding = true

@@ -252,10 +252,8 @@ func (g *generation) matches(p rapsheet.Package) ([]rapsheet.Record, error) {
 		if records[i].Withdrawn {
 			continue
 		}
-		switch match.Judge(&records[i], &s).Verdict {
-		case rapsheet.VerdictExact, rapsheet.VerdictRange, rapsheet.VerdictPackage:
-			out = append(out, records[i])
-		case rapsheet.VerdictUnversioned: // asked about the package
+		// Without a version the package is asked about.
+		if v := match.Judge(&records[i], &s).Verdict; v.Affected() || v == rapsheet.VerdictUnversioned {
 			out = append(out, records[i])
 		}
 	}
