@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -186,7 +187,7 @@ func (a *app) snapshotPath(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir + string(os.PathSeparator) + catalogFile, nil
+	return filepath.Join(dir, catalogFile), nil
 }
 
 // takeUp serves the snapshot at path unless it is the one that was seen.

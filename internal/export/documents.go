@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,40 +54,38 @@ func description(a *advisory.Advisory) string {
 // directory has too many. The advisories of a record about several packages come together.
 func eachDocument(ctx context.Context, c *Catalog, dir *os.Root, opt *Options, fileName func(id string) string, write func(w io.Writer, r Record, of []*advisory.Advisory) error) error {
 	made := map[string]bool{}
-	for _, part := range slices.Collect(slices.Chunk(c.Documents(), 1024)) {
+	for _, r := range c.Documents() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, r := range part {
-			if r.Withdrawn {
-				continue
-			}
-			rec, _, err := osv.Parse(r.JSON)
-			if err != nil {
-				return fmt.Errorf("record %s: %w", r.ID, err)
-			}
-			var of []*advisory.Advisory
-			for _, a := range advisory.Of(rec, opt.Links) {
-				of = append(of, &a)
-			}
-			if len(of) == 0 {
-				continue
-			}
-			name := fileName(r.ID)
-			if !fs.ValidPath(name) || strings.ContainsAny(name, `/\:`) {
-				opt.leave(of[0], whyFileName)
-				continue
-			}
-			sub := thousand(r.ID)
-			if !made[sub] {
-				if err := dir.MkdirAll(sub, 0o755); err != nil {
-					return err
-				}
-				made[sub] = true
-			}
-			if err := create(dir, sub+"/"+name, func(w io.Writer) error { return write(w, r, of) }); err != nil {
+		if r.Withdrawn {
+			continue
+		}
+		rec, _, err := osv.Parse(r.JSON)
+		if err != nil {
+			return fmt.Errorf("record %s: %w", r.ID, err)
+		}
+		var of []*advisory.Advisory
+		for _, a := range advisory.Of(rec, opt.Links) {
+			of = append(of, &a)
+		}
+		if len(of) == 0 {
+			continue
+		}
+		name := fileName(r.ID)
+		if !fs.ValidPath(name) || strings.ContainsAny(name, `/\:`) {
+			opt.leave(of[0], whyFileName)
+			continue
+		}
+		sub := thousand(r.ID)
+		if !made[sub] {
+			if err := dir.MkdirAll(sub, 0o755); err != nil {
 				return err
 			}
+			made[sub] = true
+		}
+		if err := create(dir, sub+"/"+name, func(w io.Writer) error { return write(w, r, of) }); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -34,8 +34,6 @@ func (s *Server) bucketRoutes(mux *http.ServeMux) {
 	})
 }
 
-var notFound = &httpError{http.StatusNotFound, "not found"}
-
 // single answers with one record, which must be about the ecosystem if one is given.
 func (s *Server) single(g *generation, w http.ResponseWriter, r *http.Request, name, eco string) error {
 	id, ok := strings.CutSuffix(name, ".json")

@@ -20,13 +20,13 @@ func (s *Server) tree(mux *http.ServeMux, prefix, format string) {
 		name, contentType := r.PathValue("file"), ""
 		switch {
 		case !treeFile.MatchString(name):
-			return &httpError{http.StatusNotFound, "not found"} // no file of a tree has such a name
+			return notFound // no file of a tree has such a name
 		case strings.HasSuffix(name, ".json"):
 			contentType = "application/json"
 		case strings.HasSuffix(name, ".gz"):
 			contentType = "application/gzip"
 		default:
-			return &httpError{http.StatusNotFound, "not found"}
+			return notFound
 		}
 		return s.serve(g, w, r, format, prefix, name, contentType)
 	})

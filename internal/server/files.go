@@ -144,7 +144,7 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	if err != nil {
 		// A NUL or a name longer than the file system takes is no file either.
 		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG) {
-			return &httpError{http.StatusNotFound, "not found"}
+			return notFound
 		}
 		return err
 	}
@@ -152,7 +152,7 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	if st, err := file.Stat(); err != nil {
 		return err
 	} else if st.IsDir() {
-		return &httpError{http.StatusNotFound, "not found"}
+		return notFound
 	}
 	sums, err := m.sums(name, file)
 	if err != nil {

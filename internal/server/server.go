@@ -213,6 +213,8 @@ type httpError struct {
 
 func (e *httpError) Error() string { return e.message }
 
+var notFound = &httpError{http.StatusNotFound, "not found"}
+
 // links says where records are shown: on this server.
 func (s *Server) links() advisory.Links { return advisory.Links{Base: s.conf.Public + "/advisories"} }
 
