@@ -62,6 +62,7 @@ var leaves = map[string]bool{
 	"internal/filelock":   true,
 	"internal/httpretry":  true,
 	"internal/printable":  true,
+	"internal/tomltable":  true,
 }
 
 const leafFloor = 2

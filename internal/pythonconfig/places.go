@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/rapsheet/rapsheet/internal/tomltable"
 )
 
 // Settings gives the files that may be in effect somewhere.
@@ -52,12 +54,12 @@ func nothing(string) string { return "" }
 // Uv reads what is in effect for uv in a directory of the tree (docs.astral.sh/uv/concepts/configuration-files): of the
 // nearest directory with uv.toml or [tool.uv], then the user's and the system's.
 func Uv(s Settings, dir string) *Indexes {
-	var project []table
+	var project []tomltable.Table
 	for at := dir; len(project) == 0; at = path.Dir(at) {
 		if b, ok := s.ReadFile(path.Join(at, "uv.toml"), MaxSize); ok {
 			project = append(project, readTOML(b))
 		} else if b, ok := s.ReadFile(path.Join(at, "pyproject.toml"), MaxSize); ok {
-			if uv := readTOML(b).table("tool").table("uv"); uv != nil {
+			if uv := readTOML(b).Table("tool").Table("uv"); uv != nil {
 				project = append(project, uv)
 			}
 		}
@@ -103,9 +105,9 @@ func Project(s Settings, dir, installer string) *Indexes {
 	case "pipenv":
 		return readPipenv(doc)
 	case "pdm":
-		return readPdm(doc.table("tool").table("pdm"))
+		return readPdm(doc.Table("tool").Table("pdm"))
 	case "poetry":
-		return readPoetry(doc.table("tool").table("poetry"), version)
+		return readPoetry(doc.Table("tool").Table("poetry"), version)
 	}
 	return nil
 }

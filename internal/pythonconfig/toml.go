@@ -7,6 +7,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/tomltable"
 )
 
 const (
@@ -16,11 +17,8 @@ const (
 	maxDots    = 4096
 )
 
-// table is a TOML table. Like a nil map, a nil one has nothing in it.
-type table map[string]any
-
 // readTOML gives a file's tables; one that is none, or that is too deep, has nothing in it.
-func readTOML(b []byte) table {
+func readTOML(b []byte) tomltable.Table {
 	doc := map[string]any{}
 	if bounded.Deep(b, maxNesting, maxDots) || toml.Unmarshal(b, &doc) != nil {
 		return nil
@@ -28,41 +26,8 @@ func readTOML(b []byte) table {
 	return doc
 }
 
-func (t table) text(key string) string {
-	s, _ := t[key].(string)
-	return s
-}
-
-func (t table) is(key string) bool {
-	b, _ := t[key].(bool)
-	return b
-}
-
-func (t table) table(key string) table {
-	m, _ := t[key].(map[string]any)
-	return m
-}
-
-// tables gives the tables of an array, however it is written.
-func (t table) tables(key string) []table {
-	var all []table
-	switch list := t[key].(type) {
-	case []map[string]any:
-		for _, m := range list {
-			all = append(all, m)
-		}
-	case []any:
-		for _, v := range list {
-			if m, ok := v.(map[string]any); ok {
-				all = append(all, m)
-			}
-		}
-	}
-	return all
-}
-
 // list gives the texts of an array; something else in it is a text that is no URL.
-func (t table) list(key string) []string {
+func list(t tomltable.Table, key string) []string {
 	v, ok := t[key].([]any)
 	if !ok {
 		return nil
@@ -77,7 +42,7 @@ func (t table) list(key string) []string {
 // readUv reads the settings of uv (docs.astral.sh/uv/concepts/indexes, docs.astral.sh/uv/reference/settings), those that
 // go before others first, and the environment, which goes before all. uv takes a package from the first index that has it, so
 // every one of them may be where it came from; one that is explicit is, for the packages that name it.
-func readUv(getenv func(string) string, settings ...table) *Indexes {
+func readUv(getenv func(string) string, settings ...tomltable.Table) *Indexes {
 	p := &Indexes{}
 	def := ""
 	set := func(url string) {
@@ -101,24 +66,24 @@ func readUv(getenv func(string) string, settings ...table) *Indexes {
 	}
 	p.others = p.others || getenv("UV_FIND_LINKS") != "" || isTrue(getenv("UV_NO_INDEX"))
 	for _, t := range settings {
-		for _, index := range t.tables("index") {
-			if index.is("default") {
-				set(index.text("url"))
+		for _, index := range t.Tables("index") {
+			if index.Is("default") {
+				set(index.Text("url"))
 			} else {
-				p.further(index.text("url"))
+				p.further(index.Text("url"))
 			}
 		}
 	}
 	for _, t := range settings {
-		set(t.text("index-url"))
+		set(t.Text("index-url"))
 		// [pip] is for "uv pip" only: who installed something is not known so well.
-		for _, t := range []table{t, t.table("pip")} {
-			for _, url := range t.list("extra-index-url") {
+		for _, t := range []tomltable.Table{t, t.Table("pip")} {
+			for _, url := range list(t, "extra-index-url") {
 				p.further(url)
 			}
-			p.others = p.others || len(t.list("find-links")) > 0 || t.is("no-index")
+			p.others = p.others || len(list(t, "find-links")) > 0 || t.Is("no-index")
 		}
-		if url := t.table("pip").text("index-url"); url != "" {
+		if url := t.Table("pip").Text("index-url"); url != "" {
 			p.further(url)
 		}
 	}
@@ -130,8 +95,8 @@ func readUv(getenv func(string) string, settings ...table) *Indexes {
 
 // readPoetry reads [[tool.poetry.source]] (python-poetry.org/docs/repositories). A source with the priority "default" takes
 // the place of PyPI, and since Poetry 1.8 so does any primary one (github.com/python-poetry/poetry/pull/8771).
-func readPoetry(t table, version string) *Indexes {
-	sources := t.tables("source")
+func readPoetry(t tomltable.Table, version string) *Indexes {
+	sources := t.Tables("source")
 	if len(sources) == 0 {
 		return nil
 	}
@@ -139,15 +104,15 @@ func readPoetry(t table, version string) *Indexes {
 	instead := false
 	var primary []string
 	for _, source := range sources {
-		url, priority := source.text("url"), strings.ToLower(source.text("priority"))
-		if url == "" && strings.EqualFold(source.text("name"), "pypi") {
+		url, priority := source.Text("url"), strings.ToLower(source.Text("priority"))
+		if url == "" && strings.EqualFold(source.Text("name"), "pypi") {
 			url = pypi
 		}
 		switch {
-		case priority == "default", priority == "" && source.is("default"):
+		case priority == "default", priority == "" && source.Is("default"):
 			instead = true
 			primary = append(primary, url)
-		case priority == "primary", priority == "" && !source.is("secondary"):
+		case priority == "primary", priority == "" && !source.Is("secondary"):
 			instead = instead || since(version, 1, 8)
 			primary = append(primary, url)
 		default:
@@ -178,37 +143,37 @@ func since(version string, major, minor int) bool {
 
 // readPdm reads [[tool.pdm.source]] (pdm-project.org/latest/usage/config, "Configure the package indexes"): the source called
 // pypi is in place of PyPI, others are beside it.
-func readPdm(t table) *Indexes {
-	sources := t.tables("source")
+func readPdm(t tomltable.Table) *Indexes {
+	sources := t.Tables("source")
 	if len(sources) == 0 {
 		return nil
 	}
 	p := &Indexes{}
 	for _, source := range sources {
 		switch {
-		case source.text("type") == "find_links":
+		case source.Text("type") == "find_links":
 			p.others = true
-		case source.text("name") == "pypi":
-			p.setIndex(source.text("url"))
+		case source.Text("name") == "pypi":
+			p.setIndex(source.Text("url"))
 		default:
-			p.further(source.text("url"))
+			p.further(source.Text("url"))
 		}
 	}
 	return p
 }
 
 // readPipenv reads the [[source]] of a Pipfile (pipenv.pypa.io/en/latest/indexes.html): no other index counts.
-func readPipenv(t table) *Indexes {
-	sources := t.tables("source")
+func readPipenv(t tomltable.Table) *Indexes {
+	sources := t.Tables("source")
 	if len(sources) == 0 {
 		return nil
 	}
 	p := &Indexes{}
 	for i, source := range sources {
 		if i == 0 {
-			p.setIndex(source.text("url"))
+			p.setIndex(source.Text("url"))
 		} else {
-			p.further(source.text("url"))
+			p.further(source.Text("url"))
 		}
 	}
 	return p

@@ -9,6 +9,7 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/pythonconfig"
+	"github.com/rapsheet/rapsheet/internal/tomltable"
 )
 
 const pypi = "PyPI"
@@ -40,17 +41,17 @@ func readPoetry(ctx context.Context, in *inventory.File, out *inventory.Sink) er
 		return err
 	}
 	l := inventory.NewList(ctx, out, pypi)
-	files := doc.table("metadata").table("files")
-	packages := doc.tables("package")
+	files := doc.Table("metadata").Table("files")
+	packages := doc.Tables("package")
 	for i, p := range packages {
-		name := p.text("name")
-		hashes := fileHashes(p.tables("files"))
+		name := p.Text("name")
+		hashes := fileHashes(p.Tables("files"))
 		if len(hashes) == 0 {
-			hashes = fileHashes(files.tables(name))
+			hashes = fileHashes(files.Tables(name))
 		}
 		var ev rapsheet.Evidence
-		source := p.table("source")
-		switch url := source.text("url"); source.text("type") {
+		source := p.Table("source")
+		switch url := source.Text("url"); source.Text("type") {
 		case "":
 			ev = l.Registry(pypiIndex)
 		case "git":
@@ -63,17 +64,17 @@ func readPoetry(ctx context.Context, in *inventory.File, out *inventory.Sink) er
 			ev = l.Registry(url)
 		}
 		ev.Digests = append(ev.Digests, inventory.Integrity(hashes)...)
-		if err := l.Add(name, p.text("version"), lineAt(at, i, len(packages)), ev); err != nil {
+		if err := l.Add(name, p.Text("version"), lineAt(at, i, len(packages)), ev); err != nil {
 			return l.End(err)
 		}
 	}
 	return l.End(nil)
 }
 
-func fileHashes(files []table) []string {
+func fileHashes(files []tomltable.Table) []string {
 	all := make([]string, 0, len(files))
 	for _, f := range files {
-		all = append(all, f.text("hash"))
+		all = append(all, f.Text("hash"))
 	}
 	return all
 }
@@ -86,27 +87,27 @@ func readUv(ctx context.Context, in *inventory.File, out *inventory.Sink) error 
 		return err
 	}
 	l := inventory.NewList(ctx, out, pypi)
-	packages := doc.tables("package")
+	packages := doc.Tables("package")
 	for i, p := range packages {
-		hashes := fileHashes(append(p.tables("wheels"), p.table("sdist")))
+		hashes := fileHashes(append(p.Tables("wheels"), p.Table("sdist")))
 		var ev rapsheet.Evidence
-		source := p.table("source")
+		source := p.Table("source")
 		switch {
-		case source.text("registry") != "":
-			ev = indexOrigin(l, source.text("registry"))
-		case source.text("git") != "":
-			ev = l.Git(source.text("git"))
-		case source.text("url") != "":
-			ev = l.Archive(source.text("url"))
+		case source.Text("registry") != "":
+			ev = indexOrigin(l, source.Text("registry"))
+		case source.Text("git") != "":
+			ev = l.Git(source.Text("git"))
+		case source.Text("url") != "":
+			ev = l.Archive(source.Text("url"))
 		default:
 			for _, k := range []string{"path", "directory", "editable", "virtual"} {
-				if v := source.text(k); v != "" {
+				if v := source.Text(k); v != "" {
 					ev = inventory.Local(v)
 				}
 			}
 		}
 		ev.Digests = append(ev.Digests, inventory.Integrity(hashes)...)
-		if err := l.Add(p.text("name"), p.text("version"), lineAt(at, i, len(packages)), ev); err != nil {
+		if err := l.Add(p.Text("name"), p.Text("version"), lineAt(at, i, len(packages)), ev); err != nil {
 			return l.End(err)
 		}
 	}
@@ -129,25 +130,25 @@ func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 		return err
 	}
 	l := inventory.NewList(ctx, out, pypi)
-	files := doc.table("metadata").table("files")
-	packages := doc.tables("package")
+	files := doc.Table("metadata").Table("files")
+	packages := doc.Tables("package")
 	from := pythonconfig.Project(in, path.Dir(in.Rel), "pdm").Evidence()
 	for i, p := range packages {
-		name, version := p.text("name"), p.text("version")
-		own := p.tables("files")
+		name, version := p.Text("name"), p.Text("version")
+		own := p.Tables("files")
 		if len(own) == 0 {
-			own = files.tables(name + " " + version)
+			own = files.Tables(name + " " + version)
 		}
 		var ev rapsheet.Evidence
 		switch {
-		case p.text("git") != "":
-			ev = l.Git(p.text("git"))
-		case p.text("path") != "":
-			ev = inventory.Local(p.text("path"))
-		case p.text("url") != "":
-			ev = l.Archive(p.text("url"))
-		case len(own) > 0 && own[0].text("url") != "":
-			ev = l.Registry(own[0].text("url"))
+		case p.Text("git") != "":
+			ev = l.Git(p.Text("git"))
+		case p.Text("path") != "":
+			ev = inventory.Local(p.Text("path"))
+		case p.Text("url") != "":
+			ev = l.Archive(p.Text("url"))
+		case len(own) > 0 && own[0].Text("url") != "":
+			ev = l.Registry(own[0].Text("url"))
 		default:
 			ev = from
 		}
@@ -172,35 +173,35 @@ func readPylock(ctx context.Context, in *inventory.File, out *inventory.Sink) er
 		return err
 	}
 	l := inventory.NewList(ctx, out, pypi)
-	packages := doc.tables("packages")
+	packages := doc.Tables("packages")
 	for i, p := range packages {
-		files := append(p.tables("wheels"), p.table("sdist"), p.table("archive"))
+		files := append(p.Tables("wheels"), p.Table("sdist"), p.Table("archive"))
 		var ev rapsheet.Evidence
-		switch vcs, archive := p.table("vcs"), p.table("archive"); {
-		case vcs != nil && vcs.text("url") != "":
-			ev = l.Git(vcs.text("url"))
+		switch vcs, archive := p.Table("vcs"), p.Table("archive"); {
+		case vcs != nil && vcs.Text("url") != "":
+			ev = l.Git(vcs.Text("url"))
 		case vcs != nil:
-			ev = inventory.Local(vcs.text("path"))
-		case p.table("directory") != nil:
-			ev = inventory.Local(p.table("directory").text("path"))
-		case archive != nil && archive.text("url") != "":
-			ev = l.Archive(archive.text("url"))
+			ev = inventory.Local(vcs.Text("path"))
+		case p.Table("directory") != nil:
+			ev = inventory.Local(p.Table("directory").Text("path"))
+		case archive != nil && archive.Text("url") != "":
+			ev = l.Archive(archive.Text("url"))
 		case archive != nil:
-			ev = inventory.Local(archive.text("path"))
-		case p.text("index") != "":
-			ev = indexOrigin(l, p.text("index"))
+			ev = inventory.Local(archive.Text("path"))
+		case p.Text("index") != "":
+			ev = indexOrigin(l, p.Text("index"))
 		default:
 			for _, f := range files {
-				if u := f.text("url"); u != "" {
+				if u := f.Text("url"); u != "" {
 					ev = l.Registry(u)
 					break
 				}
 			}
 		}
 		for _, f := range files {
-			ev.Digests = append(ev.Digests, inventory.Integrity(f.table("hashes").hashes())...)
+			ev.Digests = append(ev.Digests, inventory.Integrity(hashesOf(f.Table("hashes")))...)
 		}
-		if err := l.Add(p.text("name"), p.text("version"), lineAt(at, i, len(packages)), ev); err != nil {
+		if err := l.Add(p.Text("name"), p.Text("version"), lineAt(at, i, len(packages)), ev); err != nil {
 			return l.End(err)
 		}
 	}

@@ -19,14 +19,14 @@ func readCargoLock(ctx context.Context, in *inventory.File, out *inventory.Sink)
 		return err
 	}
 	l := inventory.NewList(ctx, out, "crates.io")
-	sums := doc.table("metadata")
-	packages := doc.tables("package")
+	sums := doc.Table("metadata")
+	packages := doc.Tables("package")
 	for i, p := range packages {
-		name, version, source := p.text("name"), p.text("version"), p.text("source")
+		name, version, source := p.Text("name"), p.Text("version"), p.Text("source")
 		ev := cargoOrigin(l, source)
-		sum := p.text("checksum")
+		sum := p.Text("checksum")
 		if sum == "" {
-			sum = sums.text("checksum " + name + " " + version + " (" + source + ")")
+			sum = sums.Text("checksum " + name + " " + version + " (" + source + ")")
 		}
 		if sum != "" {
 			ev.Digests = inventory.Integrity([]string{"sha256:" + sum})

@@ -10,11 +10,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/tomltable"
 )
-
-// table is a TOML table. Lockfiles are looked up in it by exact key: decoding
-// into structs would match keys in any case, and not always the same one.
-type table map[string]any
 
 // maxTOML is far above real lockfiles (a poetry.lock of a thousand packages has two
 // megabytes): the parser cannot be interrupted when a file's time is over.
@@ -22,7 +19,7 @@ const maxTOML = 16 << 20
 
 // readTOML reads b and finds the lines of the elements of the array of tables
 // called array: the line of each one's name key, or of its header.
-func readTOML(b []byte, array string) (table, []int, error) {
+func readTOML(b []byte, array string) (tomltable.Table, []int, error) {
 	if len(bytes.TrimSpace(b)) == 0 {
 		return nil, nil, errors.New("the file is empty")
 	}
@@ -45,7 +42,7 @@ func readTOML(b []byte, array string) (table, []int, error) {
 }
 
 // readTOMLFile is the whole file, as by readTOML.
-func readTOMLFile(in *inventory.File, array string) (table, []int, error) {
+func readTOMLFile(in *inventory.File, array string) (tomltable.Table, []int, error) {
 	b, err := in.Text()
 	if err != nil {
 		return nil, nil, err
@@ -160,36 +157,6 @@ func tomlString(b []byte) int {
 	return len(b)
 }
 
-// text gives the string at key, "" if there is none.
-func (t table) text(key string) string {
-	s, _ := t[key].(string)
-	return s
-}
-
-// table gives the table at key, nil if there is none.
-func (t table) table(key string) table {
-	m, _ := t[key].(map[string]any)
-	return m
-}
-
-// tables gives the tables of the array at key, however it is written.
-func (t table) tables(key string) []table {
-	var all []table
-	switch list := t[key].(type) {
-	case []map[string]any:
-		for _, m := range list {
-			all = append(all, m)
-		}
-	case []any:
-		for _, v := range list {
-			if m, ok := v.(map[string]any); ok {
-				all = append(all, m)
-			}
-		}
-	}
-	return all
-}
-
 // lineAt is the line of element i, 0 when the array is not written with headers.
 func lineAt(at []int, i, n int) int {
 	if len(at) != n {
@@ -198,11 +165,11 @@ func lineAt(at []int, i, n int) int {
 	return at[i]
 }
 
-// hashes gives "algorithm:value" for each member of a table of hashes, in order.
-func (t table) hashes() []string {
+// hashesOf gives "algorithm:value" for each member of a table of hashes, in order.
+func hashesOf(t tomltable.Table) []string {
 	var all []string
 	for _, k := range sortedKeys(t) {
-		if v := t.text(k); v != "" {
+		if v := t.Text(k); v != "" {
 			all = append(all, strings.ToLower(k)+":"+v)
 		}
 	}
