@@ -1,10 +1,7 @@
 package export_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/export"
 )
 
@@ -60,28 +58,7 @@ func TestCSAF(t *testing.T) {
 // CycloneDX's own schema of 1.6 decides.
 func TestVDR(t *testing.T) {
 	content := exported(t, "vdr", listed(t), shown)["file"]
-	c := jsonschema.NewCompiler()
-	files, err := filepath.Glob("../sbom/testdata/schema/*.schema.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.AddResource("http://cyclonedx.org/schema/"+filepath.Base(file), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := c.Compile("http://cyclonedx.org/schema/bom-1.6.SNAPSHOT.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := clienttest.CycloneDX(t, "../sbom/testdata/schema", "bom-1.6.SNAPSHOT.schema.json")
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func TestInEffect(t *testing.T) {
 		getenv func(string) string
 		want   bool
 	}{
-		{"/work/project", getenv, true},
+		{"/src/project", getenv, true},
 		{"/usr/lib/python3", getenv, true},
 		{"/home/anna/project", getenv, true},
 		{"/home/anna", getenv, true}, // a file of it
@@ -34,7 +34,7 @@ func TestInEffect(t *testing.T) {
 		{"/var/root/x", getenv, false},
 		{"/var/lib/x", getenv, true},
 		{"/rooted/x", getenv, true},
-		{"/work/project", nil, false},
+		{"/src/project", nil, false},
 	} {
 		seen := false
 		kind := inventory.Kind{Name: "x", Match: func(base, _ string) bool { return base == "file" }, Read: func(_ context.Context, in *inventory.File, _ *inventory.Sink) error {

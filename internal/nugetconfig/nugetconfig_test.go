@@ -4,34 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/nugetconfig"
 )
-
-// settings are files by their names, absolute ones of this machine, and variables by "$" and theirs. Those of the machine
-// are in effect where own says so.
-type settings struct {
-	files map[string]string
-	own   bool
-}
-
-func (s settings) InEffect() bool { return s.own }
-
-func (s settings) ReadFile(name string, limit int64) ([]byte, bool) {
-	text, ok := s.files[name]
-	return []byte(text), ok && !strings.HasPrefix(name, "/") && int64(len(text)) <= limit
-}
-
-func (s settings) MachineFile(name string, limit int64) ([]byte, bool) {
-	text, ok := s.files[name]
-	return []byte(text), ok && s.own && strings.HasPrefix(name, "/") && int64(len(text)) <= limit
-}
-
-func (s settings) Getenv(name string) string {
-	if !s.own {
-		return ""
-	}
-	return s.files["$"+name]
-}
 
 // The rules are those of learn.microsoft.com/nuget/consume-packages/configuring-nuget-behavior ("How settings are applied"),
 // /nuget/reference/nuget-config-file, and /nuget/consume-packages/package-source-mapping, whose examples of patterns are here.
@@ -93,7 +68,7 @@ func TestProject(t *testing.T) {
 		{"a document type", false, files{dir + "/nuget.config": "<!DOCTYPE x>" + sources("<clear/>"+corp)}, "a", ""},
 		{"too deep", false, files{dir + "/nuget.config": config(strings.Repeat("<x>", 100) + strings.Repeat("</x>", 100) + "<packageSources><clear/>" + corp + "</packageSources>")}, "a", ""},
 	} {
-		if got := nugetconfig.Project(settings{tt.files, tt.own}, dir).Host(tt.id); got != tt.want {
+		if got := nugetconfig.Project(clienttest.Settings{Files: tt.files, Own: tt.own}, dir).Host(tt.id); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -101,7 +76,7 @@ func TestProject(t *testing.T) {
 
 // A project's own file says nothing of what is in a user's folder.
 func TestUser(t *testing.T) {
-	s := settings{files: map[string]string{
+	s := clienttest.Settings{Files: map[string]string{
 		"home/a/.nuget/packages/nuget.config": `<configuration><packageSources><clear/><add key="x" value="https://no.example/index.json"/></packageSources></configuration>`,
 		"home/a/.nuget/NuGet/NuGet.Config":    `<configuration><packageSources><add key="x" value="https://yes.example/index.json"/></packageSources></configuration>`,
 	}}
@@ -114,7 +89,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add(`<configuration><packageSources><clear/><add key="a" value="https://u:p@H:1/x"/><remove key="b"/></packageSources><packageSourceMapping><packageSource key="a"><package pattern="x.*"/></packageSource></packageSourceMapping></configuration>`, "x.y")
 	f.Add(`<configuration><packageSourceMapping><package pattern="*"/><clear/></packageSourceMapping><disabledPackageSources><add key="a" value="true"/></disabledPackageSources></configuration>`, "a")
 	f.Fuzz(func(t *testing.T, text, id string) {
-		s := settings{files: map[string]string{"nuget.config": text}}
+		s := clienttest.Settings{Files: map[string]string{"nuget.config": text}}
 		if h := nugetconfig.Project(s, ".").Host(id); h != strings.ToLower(h) || strings.ContainsAny(h, "@/ \n") {
 			t.Errorf("host %q", h)
 		}

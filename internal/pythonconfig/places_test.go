@@ -4,34 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
-
-// settings are files by their names, absolute ones of this machine, and variables by "$" and theirs. Those of the machine
-// and of the user who scans are in effect where own says so.
-type settings struct {
-	files map[string]string
-	own   bool
-}
-
-func (s settings) InEffect() bool { return s.own }
-
-func (s settings) ReadFile(name string, limit int64) ([]byte, bool) {
-	text, ok := s.files[name]
-	return []byte(text), ok && !strings.HasPrefix(name, "/") && int64(len(text)) <= limit
-}
-
-func (s settings) MachineFile(name string, limit int64) ([]byte, bool) {
-	text, ok := s.files[name]
-	return []byte(text), ok && s.own && strings.HasPrefix(name, "/") && int64(len(text)) <= limit
-}
-
-func (s settings) Getenv(name string) string {
-	if !s.own {
-		return ""
-	}
-	return s.files["$"+name]
-}
 
 // Which files count, and which goes before which: pip.pypa.io/en/stable/topics/configuration/ ("Location", "Precedence"),
 // and get_configuration_files and iter_config_files of pip 23.0's _internal/configuration.py.
@@ -72,7 +47,7 @@ func TestPip(t *testing.T) {
 		{"links beside it", true, files{"$PIP_INDEX_URL": "https://b/simple", "$PIP_FIND_LINKS": "/w"}, ""},
 		{"the public one, by name", true, files{"$PIP_INDEX_URL": "https://pypi.org/simple"}, "pypi.org"},
 	} {
-		if got := pythonconfig.Pip(settings{tt.files, tt.own}, env).Host(); got != tt.want {
+		if got := pythonconfig.Pip(clienttest.Settings{Files: tt.files, Own: tt.own}, env).Host(); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -118,7 +93,7 @@ func TestUv(t *testing.T) {
 		{"too deep, and no TOML", false, files{dir + "/uv.toml": def("a") + "x = " + strings.Repeat("[", 100) + strings.Repeat("]", 100), "etc/uv/uv.toml": "["}, ""},
 		{"odd types", false, files{dir + "/uv.toml": "index-url = 1\nindex = [1, {default = true, url = 2}]\nextra-index-url = [3]\npip = 4\n"}, ""},
 	} {
-		if got := pythonconfig.Uv(settings{tt.files, tt.own}, dir).Host(); got != tt.want {
+		if got := pythonconfig.Uv(clienttest.Settings{Files: tt.files, Own: tt.own}, dir).Host(); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -150,14 +125,14 @@ func TestProject(t *testing.T) {
 		{"somebody else", "conda", "[[source]]\n" + corp, "none"},
 	} {
 		got := "none"
-		if p := pythonconfig.Project(settings{files: map[string]string{"p/pyproject.toml": tt.text, "p/Pipfile": tt.text}}, "p", tt.tool); p != nil {
+		if p := pythonconfig.Project(clienttest.Settings{Files: map[string]string{"p/pyproject.toml": tt.text, "p/Pipfile": tt.text}}, "p", tt.tool); p != nil {
 			got = p.Host()
 		}
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if pythonconfig.Project(settings{}, "p", "pdm") != nil {
+	if pythonconfig.Project(clienttest.Settings{}, "p", "pdm") != nil {
 		t.Error("a project without a file")
 	}
 }
@@ -166,7 +141,7 @@ func FuzzProject(f *testing.F) {
 	f.Add("[[tool.uv.index]]\nurl = \"https://u:p@H:1/x\"\ndefault = true\n[[tool.poetry.source]]\nname = \"a\"\nurl = \"https://H\"\npriority = \"default\"\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"https://H\"\n[[source]]\nurl = \"https://H\"\n")
 	f.Add("[tool.uv]\nindex-url = \"https://h\"\nextra-index-url = [\"https://h\"]\n[tool.uv.pip]\nno-index = true\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		s := settings{files: map[string]string{"pyproject.toml": text, "etc/uv/uv.toml": text, "Pipfile": text}}
+		s := clienttest.Settings{Files: map[string]string{"pyproject.toml": text, "etc/uv/uv.toml": text, "Pipfile": text}}
 		all := []*pythonconfig.Indexes{pythonconfig.Uv(s, ".")}
 		for _, tool := range []string{"poetry 2.0", "pdm", "pipenv"} {
 			if p := pythonconfig.Project(s, ".", tool); p != nil {

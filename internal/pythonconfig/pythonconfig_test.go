@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
@@ -43,7 +44,7 @@ func TestReadPip(t *testing.T) {
 			for i, f := range tt.files {
 				files[[]string{"etc/pip.conf", "env/pip.conf"}[i]] = f
 			}
-			p := pythonconfig.Pip(settings{files: files}, "env")
+			p := pythonconfig.Pip(clienttest.Settings{Files: files}, "env")
 			if p.Host() != tt.host || !slices.Equal(p.Hosts(), tt.hosts) {
 				t.Errorf("got %q of %q, want %q of %q", p.Host(), p.Hosts(), tt.host, tt.hosts)
 			}
@@ -54,7 +55,7 @@ func TestReadPip(t *testing.T) {
 func FuzzReadPip(f *testing.F) {
 	f.Add("[global]\nindex-url = https://user:pass@Example.org:1/x\nextra-index-url =\n  http://y\n  z\n", "[install]\nno_index: 1\n")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		p := pythonconfig.Pip(settings{files: map[string]string{"etc/pip.conf": a, "env/pip.conf": b}}, "env")
+		p := pythonconfig.Pip(clienttest.Settings{Files: map[string]string{"etc/pip.conf": a, "env/pip.conf": b}}, "env")
 		for _, h := range append(p.Hosts(), p.Host()) {
 			if h != strings.ToLower(h) || strings.ContainsAny(h, "@/ \n") {
 				t.Errorf("host %q", h)

@@ -3,8 +3,6 @@ package sbom
 import (
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,36 +13,13 @@ import (
 	spdxjson "github.com/spdx/tools-golang/json"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
 
 // schema compiles one of the official schemas in testdata.
 func schema(t testing.TB, name string) *jsonschema.Schema {
 	t.Helper()
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	files, err := filepath.Glob("testdata/schema/*.schema.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		base := filepath.Base(file)
-		if err := c.AddResource("http://cyclonedx.org/schema/"+base, doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := c.Compile("http://cyclonedx.org/schema/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return clienttest.CycloneDX(t, "testdata/schema", name)
 }
 
 func validate(t testing.TB, s *jsonschema.Schema, data []byte) {

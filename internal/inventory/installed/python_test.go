@@ -163,7 +163,7 @@ func TestPythonEnvironment(t *testing.T) {
 		as   string
 		want string
 	}{
-		{"/work", info + "METADATA a@1.0 registry pypi.corp.example"},
+		{"/src", info + "METADATA a@1.0 registry pypi.corp.example"},
 		{"/home/bert", info + "METADATA a@1.0"},
 	} {
 		opt := inventory.Options{Kinds: installed.Kinds(), Getenv: getenv, As: tt.as}

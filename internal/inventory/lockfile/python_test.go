@@ -44,7 +44,7 @@ func TestPythonConfiguration(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.env["PIP_CONFIG_FILE"] = "/dev/null"
-			opt := inventory.Options{Kinds: pythonReaders(), As: "/work", Getenv: func(name string) string { return tt.env[name] }}
+			opt := inventory.Options{Kinds: pythonReaders(), As: "/src", Getenv: func(name string) string { return tt.env[name] }}
 			got := clienttest.Lines(t, root, inventory.Walk(t.Context(), root, opt))
 			slices.Sort(got)
 			if !slices.Equal(got, tt.want) {
