@@ -116,8 +116,8 @@ const maxDetails = 4 << 10
 // plain makes text fit for a terminal, line by line, and cuts it to [maxDetails]. It ends without a newline.
 func plain(text string) string {
 	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(printable.Line(strings.TrimRight(line, "\r\n")))
+	for line := range printable.Lines(text) {
+		b.WriteString(line)
 		b.WriteByte('\n')
 		if b.Len() > maxDetails {
 			break

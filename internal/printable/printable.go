@@ -16,6 +16,8 @@ package printable
 
 import (
 	"fmt"
+	"iter"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -226,4 +228,15 @@ func suspicious(s string) bool {
 		}
 	}
 	return false
+}
+
+// Lines gives the lines of a text, each as [Line] does, without their ends.
+func Lines(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(text) {
+			if !yield(Line(strings.TrimRight(line, "\r\n"))) {
+				return
+			}
+		}
+	}
 }

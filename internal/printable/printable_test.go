@@ -1,6 +1,7 @@
 package printable
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -143,4 +144,14 @@ func FuzzLine(f *testing.F) {
 			t.Fatalf("Cut(%+q, %d) = %+q is too long", s, n, got)
 		}
 	})
+}
+
+func TestLines(t *testing.T) {
+	var got []string
+	for l := range Lines("one\r\ntwo\x1b[2J\n\nthree") {
+		got = append(got, l)
+	}
+	if want := []string{"one", Line("two\x1b[2J"), "", "three"}; !slices.Equal(got, want) {
+		t.Errorf("%q; want %q", got, want)
+	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rapsheet/rapsheet/internal/printable"
@@ -17,7 +18,8 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{if .Withdrawn}}<p><strong>Taken back on {{.Withdrawn}}.</strong></p>{{end}}
 <p>{{.Summary}}</p>
 <table>{{range .Packages}}<tr><td>{{.Ecosystem}}</td><td>{{.Name}}</td><td>{{.Versions}}</td></tr>{{end}}</table>
-<pre style="white-space: pre-wrap">{{.Details}}</pre>
+<pre style="white-space: pre-wrap">{{.Details}}
+</pre>
 <ul>{{range .Links}}<li><a rel="noreferrer nofollow" href="{{.}}">{{.}}</a></li>{{end}}</ul>
 <p>Published {{.Published}}, changed {{.Modified}}. <a href="/v1/vulns/{{.ID}}">The record in OSV form</a>.</p>
 </html>
@@ -53,7 +55,7 @@ func (s *Server) pageRoutes(mux *http.ServeMux) {
 
 func newPage(rec *osv.Record) pageData {
 	p := pageData{
-		ID: rec.ID, Summary: printable.Line(rec.Summary), Details: lines(rec.Details),
+		ID: rec.ID, Summary: printable.Line(rec.Summary), Details: strings.Join(slices.Collect(printable.Lines(rec.Details)), "\n"),
 		Published: string(rec.Published), Modified: string(rec.Modified), Withdrawn: string(rec.Withdrawn),
 	}
 	for _, a := range rec.Affected {
@@ -69,14 +71,4 @@ func newPage(rec *osv.Record) pageData {
 		}
 	}
 	return p
-}
-
-// lines makes each line of a text printable.
-func lines(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(printable.Line(strings.TrimRight(line, "\r\n")))
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
