@@ -92,7 +92,7 @@ func (s *shell) must(args ...string) string {
 func (s *shell) records() map[string]string {
 	s.t.Helper()
 	out := map[string]string{}
-	for line := range strings.Lines(s.must("catalog", "export", "--all")) {
+	for line := range strings.Lines(s.must("catalog", "export", "jsonl", "--all")) {
 		id, _, _ := strings.Cut(strings.TrimPrefix(line[strings.Index(line, `"id":"`):], `"id":"`), `"`)
 		out[id] = line
 	}

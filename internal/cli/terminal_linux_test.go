@@ -151,7 +151,7 @@ func TestImportAsks(t *testing.T) {
 		c.answers("Import this? [y/N] ", "n\n")
 		c.answers("Import this? [y/N] ", "y\n")
 		c.ends(0, "imported")
-		if out := s.must("catalog", "export", "--format", "lines"); out != "npm:evil-two@1.0.0\n" {
+		if out := s.must("catalog", "export", "lines"); out != "npm:evil-two@1.0.0\n" {
 			t.Errorf("the store has %q", out)
 		}
 	})
@@ -182,7 +182,7 @@ func TestReviewAsks(t *testing.T) {
 		c.answers(question, "t\n")
 		c.answers("reason: ", "asked the maintainer\n")
 		c.ends(0, "no record changed")
-		if out := s.must("catalog", "export", "--format", "lines"); out != "npm:alpha@1.0.0\nnpm:beta@1.0.0\nnpm:beta@1.0.1\n" {
+		if out := s.must("catalog", "export", "lines"); out != "npm:alpha@1.0.0\nnpm:beta@1.0.0\nnpm:beta@1.0.1\n" {
 			t.Errorf("the store has %q", out)
 		}
 		if out := s.must("catalog", "review"); !strings.Contains(out, "npm gamma") || strings.Contains(out, "npm delta") {
