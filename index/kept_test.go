@@ -40,7 +40,7 @@ func TestKeep(t *testing.T) {
 		}
 		return out.Bytes()
 	}
-	var first index.Builder
+	first := index.Builder{Quick: testing.Short()} // as in build
 	for _, r := range list {
 		first.Add(prepared(r))
 	}
@@ -64,7 +64,7 @@ func TestKeep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var fresh, next index.Builder
+			fresh, next := index.Builder{Quick: testing.Short()}, index.Builder{Quick: testing.Short()}
 			if err := next.Keep(ix); err != nil {
 				t.Fatal(err)
 			}

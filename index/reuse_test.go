@@ -19,6 +19,7 @@ func TestReuse(t *testing.T) {
 	for r := range corpus.Records(1, n) {
 		list = append(list, r)
 	}
+	quick := testing.Short() // as in build
 	write := func(list []*osv.Record, quick bool, prev []byte) []byte {
 		t.Helper()
 		b := index.Builder{Quick: quick}
@@ -44,14 +45,14 @@ func TestReuse(t *testing.T) {
 		}
 		return out.Bytes()
 	}
-	first, quick := write(list, false, nil), write(list, true, nil)
+	first, other := write(list, quick, nil), write(list, !quick, nil)
 	next := append([]*osv.Record(nil), list[10:]...)
 	changed := *next[n/2]
 	changed.Details += "More was found.\n"
 	next[n/2] = &changed
-	want := write(next, false, nil)
-	for name, prev := range map[string][]byte{"one before": first, "itself": want, "another level": quick, "an empty one": write(nil, false, nil)} {
-		if !bytes.Equal(write(next, false, prev), want) {
+	want := write(next, quick, nil)
+	for name, prev := range map[string][]byte{"one before": first, "itself": want, "another level": other, "an empty one": write(nil, quick, nil)} {
+		if !bytes.Equal(write(next, quick, prev), want) {
 			t.Errorf("after %s the bytes differ", name)
 		}
 	}
@@ -61,7 +62,7 @@ func TestReuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b index.Builder
+	b := index.Builder{Quick: quick}
 	if b.Reuse(ix) == nil {
 		t.Error("a damaged snapshot was used")
 	}

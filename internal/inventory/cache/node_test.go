@@ -2,7 +2,6 @@ package cache_test
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha1"
@@ -59,7 +58,7 @@ func tgz(t *testing.T, files ...string) string {
 func zipped(t *testing.T, files ...string) string {
 	t.Helper()
 	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
+	z := clienttest.ZipWriter(&buf)
 	for f := range slices.Chunk(files, 2) {
 		w, err := z.Create(f[0])
 		if err != nil {

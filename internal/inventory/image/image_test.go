@@ -374,6 +374,9 @@ func TestImages(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if testing.Short() && strings.HasPrefix(tt.name, "B44 B45 ") {
+				t.Skip("more than a gibibyte")
+			}
 			opt := options()
 			opt.Platform = tt.platform
 			got := lines(t, clienttest.Tree(t, tt.files), opt, one, two)

@@ -405,6 +405,9 @@ func TestBadServers(t *testing.T) {
 		}
 	})
 	t.Run("a page too large", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("70 MiB")
+		}
 		base, c := server(t, 5, func(w http.ResponseWriter, r *http.Request, page int) bool {
 			_, _ = io.WriteString(w, "[")
 			blank := bytes.Repeat([]byte(" "), 1<<20)
