@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"internal/advisory":            4,
 	"internal/export":              5,
 	"internal/server":              6,
+	"internal/mcp":                 6,
 	"internal/report":              4,
 	"internal/catalog/builtin":     4,
 	"internal/catalog":             5,
@@ -59,6 +60,7 @@ var leaves = map[string]bool{
 	"internal/atomicfile": true,
 	"internal/bounded":    true,
 	"internal/filelock":   true,
+	"internal/httpretry":  true,
 	"internal/printable":  true,
 }
 

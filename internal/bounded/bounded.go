@@ -1,6 +1,7 @@
 // Package bounded holds the readers that keep hostile input finite: a reader
-// that fails past a number of bytes, and one layer of decompression whose output
-// is counted (a decoder's memory limit caps its window, not what comes out of it).
+// that fails past a number of bytes or with its context, a zip whose directory is limited, and one
+// layer of decompression whose output is counted (a decoder's memory limit caps
+// its window, not what comes out of it).
 package bounded
 
 import (

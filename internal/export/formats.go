@@ -5,6 +5,7 @@ import "slices"
 // Formats lists the formats by the order in which they are shown.
 func Formats() []Format {
 	return slices.Concat(
+		osvFormats,
 		listFormats,
 		documentFormats,
 		blocklistFormats,
@@ -12,6 +13,8 @@ func Formats() []Format {
 		rubyFormats,
 		rustFormats,
 		nugetFormats,
+		grypeFormats,
+		trivyFormats,
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -89,11 +90,21 @@ type (
 )
 
 func writeGoVulnDB(ctx context.Context, c *Catalog, dir *os.Root, opt Options) error {
-	theirs, err := goUpstream(ctx, dir, opt.Over)
+	w := &goWriter{dir: dir, z: gzip.NewWriter(nil)}
+	theirs, err := w.upstream(ctx, opt.Over)
 	if err != nil {
 		return err
 	}
-	entries := map[string]*goEntry{}
+	modules := map[string][]goModuleVuln{}
+	var vulns []goVuln
+	write := func(e *goEntry) error {
+		vulns = append(vulns, goVuln{e.ID, e.Modified, e.Aliases})
+		for name, fixed := range goFixed(e) {
+			modules[name] = append(modules[name], goModuleVuln{e.ID, e.Modified, fixed})
+		}
+		return w.add("ID/"+e.ID, e)
+	}
+	several := map[string]*goEntry{} // records that are about several packages come once for each
 	for a, err := range c.Advisories(ctx, opt.Links, "Go") {
 		if err != nil {
 			return err
@@ -102,60 +113,54 @@ func writeGoVulnDB(ctx context.Context, c *Catalog, dir *os.Root, opt Options) e
 		if len(events) == 0 || theirs.ids[a.ID] {
 			continue
 		}
-		of := goAffected{Ranges: []goRange{{Type: osv.RangeSemver, Events: events}}}
-		of.Package.Name, of.Package.Ecosystem = goPath(a.Name), "Go"
-		e := entries[a.ID]
+		e := several[a.ID]
 		if e == nil {
 			e = newGoEntry(a, c.Date)
-			entries[a.ID] = e
 		}
+		of := goAffected{Ranges: []goRange{{Type: osv.RangeSemver, Events: events}}}
+		of.Package.Name, of.Package.Ecosystem = goPath(a.Name), "Go"
 		e.Affected = append(e.Affected, of)
-	}
-	ids := make([]string, 0, len(entries))
-	for id := range entries {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	modules := map[string][]jsontext.Value{}
-	vulns := make([]jsontext.Value, 0, len(ids)+len(theirs.vulns))
-	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
+		if len(a.Record.Affected) > 1 {
+			several[a.ID] = e
+		} else if err := write(e); err != nil {
 			return err
 		}
-		e := entries[id]
-		if err := goAdd(dir, "ID/"+id, e); err != nil {
+	}
+	for _, id := range slices.Sorted(maps.Keys(several)) {
+		if err := write(several[id]); err != nil {
 			return err
 		}
-		v, err := jsonText(goVuln{id, e.Modified, e.Aliases})
+	}
+	slices.SortFunc(vulns, func(v, w goVuln) int { return strings.Compare(v.ID, w.ID) })
+	allVulns, err := jsonValues(vulns)
+	if err != nil {
+		return err
+	}
+	at := map[string]int{}
+	for i, m := range theirs.modules {
+		at[m.Path] = i
+	}
+	for name, list := range modules {
+		slices.SortFunc(list, func(v, w goModuleVuln) int { return strings.Compare(v.ID, w.ID) })
+		ours, err := jsonValues(list)
 		if err != nil {
 			return err
 		}
-		vulns = append(vulns, v)
-		for name, fixed := range goFixed(e) {
-			v, err := jsonText(goModuleVuln{id, e.Modified, fixed})
-			if err != nil {
-				return err
-			}
-			modules[name] = append(modules[name], v)
+		if i, ok := at[name]; ok {
+			theirs.modules[i].Vulns = slices.Concat(ours, theirs.modules[i].Vulns)
+		} else {
+			theirs.modules = append(theirs.modules, goModule{Path: name, Vulns: ours})
 		}
 	}
-	for i := range theirs.modules {
-		m := &theirs.modules[i]
-		m.Vulns = slices.Concat(modules[m.Path], m.Vulns)
-		delete(modules, m.Path)
-	}
-	for name, list := range modules {
-		theirs.modules = append(theirs.modules, goModule{Path: name, Vulns: list})
-	}
-	slices.SortStableFunc(theirs.modules, func(m, n goModule) int { return strings.Compare(m.Path, n.Path) })
+	slices.SortFunc(theirs.modules, func(m, n goModule) int { return strings.Compare(m.Path, n.Path) })
 	modified := timeText(c.Date)
 	if theirs.modified.After(c.Date) {
 		modified = timeText(theirs.modified)
 	}
 	return errors.Join(
-		goAdd(dir, "index/db", goDB{modified}),
-		goAdd(dir, "index/modules", theirs.modules),
-		goAdd(dir, "index/vulns", slices.Concat(vulns, theirs.vulns)),
+		w.add("index/db", goDB{modified}),
+		w.add("index/modules", theirs.modules),
+		w.add("index/vulns", slices.Concat(allVulns, theirs.vulns)),
 	)
 }
 
@@ -229,26 +234,44 @@ func timeText(t time.Time) string { return t.UTC().Truncate(time.Second).Format(
 
 func jsonText(v any) (jsontext.Value, error) { return json.Marshal(v, json.Deterministic(true)) }
 
-// goAdd writes v as name.json and name.json.gz.
-func goAdd(dir *os.Root, name string, v any) error {
+func jsonValues[T any](list []T) ([]jsontext.Value, error) {
+	out := make([]jsontext.Value, len(list))
+	for i := range list {
+		v, err := jsonText(list[i])
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+// goWriter writes files in both forms.
+type goWriter struct {
+	dir *os.Root
+	z   *gzip.Writer // used again and again: a new one costs a megabyte
+}
+
+// add writes v as name.json and name.json.gz.
+func (w *goWriter) add(name string, v any) error {
 	data, err := jsonText(v)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	zipped, err := gzipped(data)
+	zipped, err := w.gzip(data)
 	if err != nil {
 		return err
 	}
-	return errors.Join(add(dir, name+".json", data), add(dir, name+".json.gz", zipped))
+	return errors.Join(add(w.dir, name+".json", data), add(w.dir, name+".json.gz", zipped))
 }
 
-func gzipped(data []byte) ([]byte, error) {
+func (w *goWriter) gzip(data []byte) ([]byte, error) {
 	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf) // without a time, so that the bytes are the same
-	if _, err := z.Write(data); err != nil {
+	w.z.Reset(&buf) // without a time, so that the bytes are the same
+	if _, err := w.z.Write(data); err != nil {
 		return nil, err
 	}
-	err := z.Close()
+	err := w.z.Close()
 	return buf.Bytes(), err
 }
 
@@ -260,9 +283,10 @@ type goTheirs struct {
 	ids      map[string]bool
 }
 
-// goUpstream copies the database at path into dir and takes its indexes out again, which are written anew. Records
+// upstream copies the database at path into w's directory and takes its indexes out again, which are written anew. Records
 // that are only there in one of the two forms get the other one.
-func goUpstream(ctx context.Context, dir *os.Root, path string) (*goTheirs, error) {
+func (w *goWriter) upstream(ctx context.Context, path string) (*goTheirs, error) {
+	dir := w.dir
 	t := &goTheirs{modules: []goModule{}, ids: map[string]bool{}}
 	if path == "" {
 		return t, nil
@@ -303,7 +327,7 @@ func goUpstream(ctx context.Context, dir *os.Root, path string) (*goTheirs, erro
 			continue
 		}
 		t.ids[id] = true
-		if err := goComplete(dir, "ID/"+id+".json"); err != nil {
+		if err := w.complete("ID/" + id + ".json"); err != nil {
 			return nil, err
 		}
 	}
@@ -344,8 +368,9 @@ func readJSON(dir *os.Root, name string) ([]byte, error) {
 	return bounded.ReadAll(f, maxOverFile, path.Base(name))
 }
 
-// goComplete gives a record of upstream's the form that it lacks.
-func goComplete(dir *os.Root, name string) error {
+// complete gives a record of upstream's the form that it lacks.
+func (w *goWriter) complete(name string) error {
+	dir := w.dir
 	_, plain := dir.Lstat(name)
 	_, zipped := dir.Lstat(name + ".gz")
 	if plain == nil && zipped == nil {
@@ -358,6 +383,6 @@ func goComplete(dir *os.Root, name string) error {
 	if plain != nil {
 		return add(dir, name, data)
 	}
-	data, err = gzipped(data)
+	data, err = w.gzip(data)
 	return errors.Join(err, add(dir, name+".gz", data))
 }

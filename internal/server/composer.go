@@ -3,9 +3,7 @@ package server
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -106,7 +104,7 @@ type composerSource struct {
 func (s *Server) composerAdvisories(g *generation, w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	if r.Method == http.MethodPost {
-		body, err := s.composerBody(w, r)
+		body, err := s.body(w, r)
 		if err != nil {
 			return err
 		}
@@ -216,7 +214,7 @@ type composerEntry struct {
 
 // composerFilter answers which of the packages, named "pkg://composer/vendor/name", are on the list.
 func (s *Server) composerFilter(g *generation, w http.ResponseWriter, r *http.Request) error {
-	body, err := s.composerBody(w, r)
+	body, err := s.body(w, r)
 	if err != nil {
 		return err
 	}
@@ -250,18 +248,6 @@ func (s *Server) composerFilter(g *generation, w http.ResponseWriter, r *http.Re
 		lists[composerList] = entries
 	}
 	return answer(w, http.StatusOK, map[string]map[string][]composerEntry{"filter": lists})
-}
-
-// composerBody reads a request's body up to the server's limit.
-func (s *Server) composerBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.conf.MaxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, &httpError{http.StatusRequestEntityTooLarge, "the body is too large"}
-	}
-	if err != nil {
-		return nil, &httpError{http.StatusBadRequest, "the body could not be read"}
-	}
-	return body, nil
 }
 
 // composerLookup gives what is in force about a package.
@@ -373,8 +359,5 @@ func answer(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(data) // an error says that the client is gone
-	return nil
+	return writeJSON(w, status, data)
 }

@@ -121,6 +121,8 @@ func TestComposerAPI(t *testing.T) {
 		{"as recorded", "POST", "/composer/api/security-advisories/", form, "packages%5B0%5D=acme%2Fevil&packages%5B1%5D=acme%2Fother", 200, evil},
 		{"by query", "GET", "/composer/api/security-advisories/?packages[]=acme/evil", "", "", 200, evil},
 		{"once", "POST", "/composer/api/security-advisories/?packages[]=acme/evil", form, "packages[]=acme/evil", 200, evil},
+		// A name in the answer is one that Composer asks no other repository about.
+		{"no name that is not on record", "POST", "/composer/api/security-advisories/", form, "packages[0]=acme/evil&packages[1]=acme/clean", 200, evil},
 		{"none", "POST", "/composer/api/security-advisories/", form, "packages[0]=acme/npm&packages[1]=acme/withdrawn&packages[2]=..&packages[3]=%00", 200, `{"advisories":[]}`},
 		{"every version", "POST", "/composer/api/security-advisories/", form, "packages[0]=acme/all", 200, `{"advisories":{"acme/all":[` + one("MAL-2026-2", "acme/all", "*", "2026-01-01 00:00:00") + `]}}`},
 		{"no version is widened", "POST", "/composer/api/security-advisories/", form, "packages[0]=acme/odd", 200, `{"advisories":{"acme/odd":[` + one("MAL-2026-3", "acme/odd", "=dev-main", "2026-01-01 00:00:00") + `]}}`},

@@ -6,13 +6,16 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/rapsheet/rapsheet/internal/export"
 )
@@ -36,8 +39,11 @@ type made struct {
 	err  error
 
 	mu   sync.Mutex
-	tags map[string]string // by name of the file
+	tags map[string]sums // by name of the file
 }
+
+// sums are the entity tag of a file and its CRC-32C, the latter in base64 as Google's storage gives it.
+type sums struct{ tag, crc string }
 
 func newFiles(s *Server, g *generation, n uint64) *files {
 	return &files{s: s, g: g, dir: filepath.Join(s.conf.Spool, strconv.FormatUint(n, 10)), made: map[string]*made{}}
@@ -63,7 +69,7 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 	f.mu.Lock()
 	m, ok := f.made[name]
 	if !ok {
-		m = &made{done: make(chan struct{}), tags: map[string]string{}}
+		m = &made{done: make(chan struct{}), tags: map[string]sums{}}
 		f.made[name] = m
 		f.g.users.Add(1) // the caller holds the generation, so that there is one to add to
 		go func() {
@@ -105,7 +111,7 @@ func (f *files) make(name, prefix string) (*os.Root, error) {
 		root.Close()
 		return nil, err
 	}
-	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix}
+	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix, Served: true}
 	if format.Tree != nil {
 		err = format.Tree(ctx, c, root, opt)
 	} else {
@@ -136,7 +142,8 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	}
 	file, err := m.root.Open(filepath.FromSlash(name))
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+		// A NUL or a name longer than the file system takes is no file either.
+		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG) {
 			return &httpError{http.StatusNotFound, "not found"}
 		}
 		return err
@@ -147,12 +154,16 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	} else if st.IsDir() {
 		return &httpError{http.StatusNotFound, "not found"}
 	}
-	tag, err := m.tag(name, file)
+	sums, err := m.sums(name, file)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("ETag", tag)
+	h.Set("ETag", sums.tag)
+	if strings.HasSuffix(name, ".zip") || contentType == "application/zip" {
+		// osv-scanner compares it with what it has (https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash).
+		h.Set("X-Goog-Hash", "crc32c="+sums.crc)
+	}
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
@@ -161,21 +172,21 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	return nil
 }
 
-// tag is the file's entity tag: its digest, the same for GET and HEAD and after a restart.
-func (m *made) tag(name string, file io.ReadSeeker) (string, error) {
+// sums are the same for GET and HEAD and after a restart.
+func (m *made) sums(name string, file io.ReadSeeker) (sums, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tag, ok := m.tags[name]; ok {
-		return tag, nil
+	if known, ok := m.tags[name]; ok {
+		return known, nil
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "", err
+	h, c := sha256.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(io.MultiWriter(h, c), file); err != nil {
+		return sums{}, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return "", err
+		return sums{}, err
 	}
-	tag := `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
-	m.tags[name] = tag
-	return tag, nil
+	out := sums{`"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`, base64.StdEncoding.EncodeToString(c.Sum(nil))}
+	m.tags[name] = out
+	return out, nil
 }

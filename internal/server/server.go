@@ -161,9 +161,13 @@ func (s *Server) Handler() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	s.pageRoutes(mux)
+	s.osvRoutes(mux)
+	s.bucketRoutes(mux)
+	s.npmRoutes(mux)
 	s.composerRoutes(mux)
 	s.ecosystemRoutes(mux)
-	s.npmRoutes(mux)
+	s.grypeRoutes(mux)
+	s.trivyRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
