@@ -6,6 +6,7 @@ import "slices"
 func Formats() []Format {
 	return slices.Concat(
 		listFormats,
+		osvFormats,
 	)
 }
 

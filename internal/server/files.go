@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"net/http"
@@ -36,8 +37,11 @@ type made struct {
 	err  error
 
 	mu   sync.Mutex
-	tags map[string]string // by name of the file
+	sums map[string]sums // by name of the file
 }
+
+// sums are the digests of a file as headers have them: the same for GET and HEAD and after a restart.
+type sums struct{ tag, crc32c string }
 
 func newFiles(s *Server, g *generation, n uint64) *files {
 	return &files{s: s, g: g, dir: filepath.Join(s.conf.Spool, strconv.FormatUint(n, 10)), made: map[string]*made{}}
@@ -63,7 +67,7 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 	f.mu.Lock()
 	m, ok := f.made[name]
 	if !ok {
-		m = &made{done: make(chan struct{}), tags: map[string]string{}}
+		m = &made{done: make(chan struct{}), sums: map[string]sums{}}
 		f.made[name] = m
 		f.g.users.Add(1) // the caller holds the generation, so that there is one to add to
 		go func() {
@@ -147,12 +151,13 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	} else if st.IsDir() {
 		return &httpError{http.StatusNotFound, "not found"}
 	}
-	tag, err := m.tag(name, file)
+	sum, err := m.sum(name, file)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("ETag", tag)
+	h.Set("ETag", sum.tag)
+	h.Set("X-Goog-Hash", "crc32c="+sum.crc32c) // OSV-Scanner asks for it, to know whether its copy is new
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
@@ -161,21 +166,20 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	return nil
 }
 
-// tag is the file's entity tag: its digest, the same for GET and HEAD and after a restart.
-func (m *made) tag(name string, file io.ReadSeeker) (string, error) {
+func (m *made) sum(name string, file io.ReadSeeker) (sums, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tag, ok := m.tags[name]; ok {
-		return tag, nil
+	if sum, ok := m.sums[name]; ok {
+		return sum, nil
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "", err
+	tag, crc := sha256.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(io.MultiWriter(tag, crc), file); err != nil {
+		return sums{}, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return "", err
+		return sums{}, err
 	}
-	tag := `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
-	m.tags[name] = tag
-	return tag, nil
+	sum := sums{`"` + base64.RawURLEncoding.EncodeToString(tag.Sum(nil)[:18]) + `"`, base64.StdEncoding.EncodeToString(crc.Sum(nil))}
+	m.sums[name] = sum
+	return sum, nil
 }
