@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bucket"
@@ -17,8 +15,7 @@ import (
 // Plain gives rec as every client of OSV reads it, wherever it came from; rec is not changed and shares memory with the result.
 // It covers the same versions. What is mended, and for whom:
 //
-//   - members that OSV does not know are left out, and words that are not of its lists, and database_specific that is no
-//     object: OSV-Scanner and OSV-Scalibr decode strictly, and drop the record in silence;
+//   - members that OSV does not know are left out, and words that are not of its lists: OSV-Scanner and OSV-Scalibr decode strictly, and drop the record in silence;
 //   - times are in UTC with at most six digits of a second: pip-audit stops at more;
 //   - references that are no absolute address are left out: uv stops at one;
 //   - a package has its purl: osv-offline and Dependency-Track 5 match by nothing else;
@@ -36,7 +33,6 @@ func Plain(rec *osv.Record, links Links) *osv.Record {
 		out.Withdrawn = out.Modified // taken back at a time that cannot be read is taken back
 	}
 	out.Severity = plainSeverity(rec.Severity)
-	out.DatabaseSpecific = object(rec.DatabaseSpecific)
 	out.References = plainReferences(rec, links)
 	out.Credits = slices.Clone(rec.Credits)
 	for i := range out.Credits {
@@ -87,13 +83,6 @@ func plainSeverity(list []osv.Severity) []osv.Severity {
 	return out
 }
 
-func object(v jsontext.Value) jsontext.Value {
-	if v.Kind() != '{' {
-		return nil
-	}
-	return v
-}
-
 func plainReferences(rec *osv.Record, links Links) []osv.Reference {
 	var out []osv.Reference
 	page := ""
@@ -118,7 +107,6 @@ func plainAffected(of *osv.Affected) osv.Affected {
 	a := *of
 	a.Unknown, a.Package.Unknown = nil, nil
 	a.Severity = plainSeverity(of.Severity)
-	a.DatabaseSpecific, a.EcosystemSpecific = object(of.DatabaseSpecific), object(of.EcosystemSpecific)
 	base, _, _ := strings.Cut(of.Package.Ecosystem, ":")
 	eco, _ := ecosystem.Find(base)
 	if eco != nil && eco.PURLType != "" {
@@ -126,9 +114,9 @@ func plainAffected(of *osv.Affected) osv.Affected {
 			a.Package.PURL = want
 		}
 	}
-	a.Ranges = make([]osv.Range, 0, len(of.Ranges))
+	a.Ranges = nil
 	for _, g := range of.Ranges {
-		g.Unknown, g.DatabaseSpecific = nil, object(g.DatabaseSpecific)
+		g.Unknown = nil
 		g.Events = slices.Clone(g.Events)
 		for i := range g.Events {
 			g.Events[i].Unknown = nil

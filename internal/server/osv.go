@@ -315,6 +315,8 @@ func (g *generation) answer(q *osvQuery) ([]rapsheet.Record, error) {
 		}
 		of, _, err := ecosystem.ParsePURL(q.Package.PURL)
 		switch {
+		case errors.Is(err, ecosystem.ErrUnknownType):
+			return nil, nil
 		case err != nil:
 			return nil, invalid("invalid query")
 		case of.Version != "" && q.Version != "":
@@ -323,9 +325,6 @@ func (g *generation) answer(q *osvQuery) ([]rapsheet.Record, error) {
 			p.Version = of.Version
 		}
 		p.Ecosystem, p.Name = of.Ecosystem, of.Name
-		if _, known := ecosystem.Find(p.Ecosystem); !known {
-			return nil, nil
-		}
 	case q.Commit != "":
 		if (len(q.Commit) != 40 && len(q.Commit) != 64) || strings.Trim(q.Commit, "0123456789abcdefABCDEF") != "" {
 			return nil, invalid("invalid hash")
