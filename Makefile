@@ -8,7 +8,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 
 KILLS ?= 300
 
-.PHONY: help build test lint bench fuzz kills man clean
+.PHONY: help build test test-clients lint bench fuzz kills man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -18,6 +18,9 @@ build: ## the program, into bin/
 
 test: ## every test, and again with the race detector; says in one line what is missing
 	@./scripts/test
+
+test-clients: ## scanners that take long to build, against exports and the server; docs/clients.md has its results
+	@./scripts/test-clients
 
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

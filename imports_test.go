@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"internal/inventory":           4,
 	"internal/npmconfig":           3,
 	"internal/pythonconfig":        3,
+	"internal/nugetconfig":         3,
 	"internal/pkgarchive":          3,
 	"internal/inventory/installed": 5,
 	"internal/inventory/lockfile":  5,
@@ -47,6 +48,7 @@ var floors = map[string]int{
 	"internal/advisory":            4,
 	"internal/export":              5,
 	"internal/server":              6,
+	"internal/mcp":                 6,
 	"internal/report":              4,
 	"internal/catalog/builtin":     4,
 	"internal/catalog":             5,
@@ -59,6 +61,7 @@ var leaves = map[string]bool{
 	"internal/atomicfile": true,
 	"internal/bounded":    true,
 	"internal/filelock":   true,
+	"internal/httpretry":  true,
 	"internal/printable":  true,
 }
 

@@ -115,6 +115,27 @@ func TestFoldKeepsLookAlikesApart(t *testing.T) {
 	}
 }
 
+// Locations are what git takes (git-scm.com/docs/git-clone, "Git URLs").
+func TestSwiftName(t *testing.T) {
+	for _, test := range []struct{ location, want string }{
+		{"https://github.com/Apple/swift-nio.git", "github.com/Apple/swift-nio"},
+		{"https://GitHub.com/apple/swift-nio/", "github.com/apple/swift-nio"},
+		{"git@github.com:apple/swift-nio.git", "github.com/apple/swift-nio"},
+		{"ssh://git@example.com:2222/a/b.git", "example.com:2222/a/b"},
+		{"https://user:secret@github.com/apple/swift-nio", "github.com/apple/swift-nio"},
+		{"https://user:se@cret@github.com/a/b", "github.com/a/b"},
+		{"https://user:sec/ret@github.com/a/b", ""},
+		{"https://x://y/z", ""},
+		{"user:secret@github.com", ""},
+		{"swift-nio", "swift-nio"},
+		{"", ""},
+	} {
+		if got := SwiftName(test.location); got != test.want {
+			t.Errorf("SwiftName(%q) = %q, want %q", test.location, got, test.want)
+		}
+	}
+}
+
 func TestFind(t *testing.T) {
 	for _, test := range []struct {
 		name, want string

@@ -191,6 +191,9 @@ func realData(t testing.TB, name string) string {
 
 // Every package on record has a key, and its purl leads back to the key.
 func TestRoundTripOfRealData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("29,393 records")
+	}
 	f, err := os.Open(realData(t, "osv/malicious-packages-2025-03-31.tar.zst"))
 	if err != nil {
 		t.Fatal(err)

@@ -35,3 +35,22 @@ func canonicalSwift(name string) string {
 		}
 	}
 }
+
+// SwiftName is the SwiftURL name of a repository, spelt as its location: "github.com/Apple/swift-nio" for
+// https://github.com/Apple/swift-nio.git and git@github.com:Apple/swift-nio.git. User and password are left out, and it
+// is "" where they cannot be told from the rest.
+func SwiftName(location string) string {
+	name := location
+	if _, rest, ok := strings.Cut(location, "://"); ok {
+		name = rest
+	} else if host, rest, ok := strings.Cut(location, ":"); ok {
+		name = host + "/" + rest
+	}
+	if host, rest, ok := strings.Cut(name, "/"); ok {
+		name = strings.ToLower(host[strings.LastIndexByte(host, '@')+1:]) + "/" + rest
+	}
+	if strings.Contains(name, "@") || strings.Contains(name, "://") {
+		return "" // what is before it may be a password
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
+}

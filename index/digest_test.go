@@ -143,7 +143,11 @@ func many(n int) []*osv.Record {
 }
 
 func TestLookupDigestAll(t *testing.T) {
-	recs := many(5000)
+	n := 5000
+	if testing.Short() {
+		n = 1000
+	}
+	recs := many(n)
 	ix := open(t, build(t, recs))
 	if err := ix.Verify(); err != nil {
 		t.Fatal(err)

@@ -176,7 +176,11 @@ func TestMeta(t *testing.T) {
 // Every key of a catalog of thousands is found, with the record that was put in,
 // and names beside them are not.
 func TestLookupAll(t *testing.T) {
-	recs := slices.Collect(corpus.Records(7, 5000))
+	n := 5000
+	if testing.Short() {
+		n = 1000
+	}
+	recs := slices.Collect(corpus.Records(7, n))
 	ix := open(t, build(t, recs))
 	if err := ix.Verify(); err != nil {
 		t.Fatal(err)
@@ -211,7 +215,11 @@ func TestReproducible(t *testing.T) {
 	recs := append(mixed(), slices.Collect(corpus.Records(3, 500))...)
 	want := build(t, recs)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 5 {
+	times := 5
+	if testing.Short() {
+		times = 1
+	}
+	for range times {
 		r.Shuffle(len(recs), func(i, j int) { recs[i], recs[j] = recs[j], recs[i] })
 		if !bytes.Equal(build(t, recs), want) {
 			t.Fatal("another order of records gives other bytes")

@@ -11,8 +11,12 @@ import (
 
 // A snapshot does not show which one it was made after.
 func TestReuse(t *testing.T) {
+	n := 6000
+	if testing.Short() {
+		n = 1500
+	}
 	var list []*osv.Record
-	for r := range corpus.Records(1, 6000) {
+	for r := range corpus.Records(1, n) {
 		list = append(list, r)
 	}
 	write := func(list []*osv.Record, quick bool, prev []byte) []byte {
@@ -42,9 +46,9 @@ func TestReuse(t *testing.T) {
 	}
 	first, quick := write(list, false, nil), write(list, true, nil)
 	next := append([]*osv.Record(nil), list[10:]...)
-	changed := *next[3000]
+	changed := *next[n/2]
 	changed.Details += "More was found.\n"
-	next[3000] = &changed
+	next[n/2] = &changed
 	want := write(next, false, nil)
 	for name, prev := range map[string][]byte{"one before": first, "itself": want, "another level": quick, "an empty one": write(nil, false, nil)} {
 		if !bytes.Equal(write(next, false, prev), want) {

@@ -283,6 +283,8 @@ func judgeProvenance(e *ecosystem.Ecosystem, ev *rapsheet.Evidence) (rapsheet.Pr
 		return rapsheet.ProvenanceElsewhere, fmt.Sprintf("resolved from %s, which is not the public registry", ev.Host)
 	case ev.Origin == rapsheet.OriginRegistry:
 		return rapsheet.ProvenanceUnknown, "resolved from a registry that is not named"
+	case ev.Origin == rapsheet.OriginUnknown && host != "":
+		return rapsheet.ProvenanceUnknown, fmt.Sprintf("the settings of the user or the machine name %s for everything, which may be a proxy of the public registry", ev.Host)
 	case ev.Origin == rapsheet.OriginUnknown:
 		return rapsheet.ProvenanceUnknown, "where it came from is not said"
 	case ev.Origin == rapsheet.OriginGit:

@@ -1,6 +1,7 @@
 package match_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rapsheet/rapsheet"
@@ -224,5 +225,15 @@ func TestJudgeName(t *testing.T) {
 		if got := match.Judge(&rec, &s).Verdict; got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A user's one index for everything may be a proxy of the public registry: it is named, and excuses nothing.
+func TestConfiguredHostIsNoExcuse(t *testing.T) {
+	rec := rapsheet.Record{ID: "MAL-1", Ecosystem: "PyPI", Name: "evil", Versions: []string{"1.0"}}
+	s := rapsheet.Sighting{Package: rapsheet.Package{Ecosystem: "PyPI", Name: "evil", Version: "1.0"}, Evidence: rapsheet.Evidence{Host: "pypi.corp.example"}}
+	j := match.Judge(&rec, &s)
+	if j.Provenance != rapsheet.ProvenanceUnknown || !strings.Contains(j.Why, "pypi.corp.example") {
+		t.Errorf("%+v", j)
 	}
 }

@@ -174,7 +174,7 @@ func (a *Advisory) longer(s, t Span) Span {
 		return s
 	}
 	c := a.compare(s.To, t.To)
-	if c < 0 || c == 0 && t.Including {
+	if c < 0 || c == 0 && t.Including && !s.Including {
 		s.To, s.Including = t.To, t.Including
 	}
 	return s

@@ -1,6 +1,7 @@
 // Package bounded holds the readers that keep hostile input finite: a reader
-// that fails past a number of bytes, and one layer of decompression whose output
-// is counted (a decoder's memory limit caps its window, not what comes out of it).
+// that fails past a number of bytes or with its context, a zip whose directory is limited, and one
+// layer of decompression whose output is counted (a decoder's memory limit caps
+// its window, not what comes out of it).
 package bounded
 
 import (
@@ -158,4 +159,26 @@ type closer struct {
 func (c *closer) Close() error {
 	c.close()
 	return nil
+}
+
+// Deep reports whether more brackets are open in a text than depth, or more dots are in a line of it than dots: parsers of TOML
+// recurse for the first, and copy a dotted key for each of its parts. It counts those in strings too, which only refuses more.
+func Deep(b []byte, depth, dots int) bool {
+	open, inLine := 0, 0
+	for _, c := range b {
+		switch c {
+		case '[', '{':
+			open++
+		case ']', '}':
+			open = max(0, open-1)
+		case '.':
+			inLine++
+		case '\n':
+			inLine = 0
+		}
+		if open > depth || inLine > dots {
+			return true
+		}
+	}
+	return false
 }

@@ -150,6 +150,9 @@ func (z *zeros) Read(p []byte) (int, error) {
 
 // An archive may begin with more zeros than a document may have, and is no endless one for that.
 func TestDecompressArchive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("more than a gibibyte")
+	}
 	pack := func(n int64) []byte {
 		var out bytes.Buffer
 		w, err := zstd.NewWriter(&out)

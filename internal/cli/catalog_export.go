@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/advisory"
 	"github.com/rapsheet/rapsheet/internal/catalog"
 	"github.com/rapsheet/rapsheet/internal/claim"
 	"github.com/rapsheet/rapsheet/internal/export"
@@ -67,6 +69,9 @@ A format that is a directory needs -o DIR; what an earlier export left there is 
 			want := func(rec *osv.Record) bool {
 				return (all || !rec.IsWithdrawn()) && (name == "" || export.Campaign(rec) == name) &&
 					(eco == "" || slices.ContainsFunc(rec.Affected, func(of osv.Affected) bool { return of.Package.Ecosystem == eco }))
+			}
+			if ok && format.Needs == "--links" && opt.Links.Base == "" {
+				return &usageError{words[0] + " names who publishes by an address", "say where records are shown: --links URL"}
 			}
 			if from != "" {
 				if !ok || st.store != "" {
@@ -196,6 +201,13 @@ func (a *app) export(ctx context.Context, f export.Format, documents iter.Seq2[[
 	if err != nil {
 		return err
 	}
+	left := map[string]int{}
+	opt.Leave = func(_ *advisory.Advisory, why string) { left[why]++ }
+	defer func() {
+		for _, why := range slices.Sorted(maps.Keys(left)) {
+			fmt.Fprintf(a.stderr, "rapsheet: %d left out: %s\n", left[why], why)
+		}
+	}()
 	if f.File != nil {
 		return a.output(output, func(w io.Writer) error { return f.File(ctx, c, w, opt) })
 	}

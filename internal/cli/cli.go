@@ -170,7 +170,7 @@ Exit status of every command:
 	})
 	root.SetVersionTemplate("rapsheet {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.verbose, "debug", false, "log what is done to standard error")
-	root.AddCommand(a.scanCommand(), a.registryCommand(), a.checkCommand(), a.sbomCommand(), a.catalogCommand(), a.updateCommand(), a.serveCommand())
+	root.AddCommand(a.scanCommand(), a.registryCommand(), a.checkCommand(), a.sbomCommand(), a.catalogCommand(), a.updateCommand(), a.serveCommand(), a.mcpCommand())
 	return root
 }
 

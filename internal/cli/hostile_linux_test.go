@@ -24,6 +24,8 @@ import (
 // hostile is a tree of which a scan has to come to something.
 type hostile struct {
 	files map[string]string
+	// large makes files that take long to make.
+	large func(t *testing.T) map[string]string
 	// make does what files cannot say; the tree is skipped where it cannot be done.
 	make  func(t *testing.T, root string) error
 	heavy bool
@@ -230,7 +232,9 @@ func TestHostileTrees(t *testing.T) {
 			bucket("01"), strings.Replace(entry("https://registry.npmjs.org/forged/-/forged-1.0.0.tgz", evilSRI), "forged", "forced", 1)+entry(evilArchive, evilSRI),
 			bucket("02"), entry("https://registry.npmjs.org/evil-pkg/-/evil-pkg-1.2.3.tgz", "sha512-"+strings.Repeat("b", 86)+"=="),
 			content, ""), make: sparse(2<<30, content), status: rapsheet.ExitFound, found: 2, says: []string{"index entries whose checksum does not hold", "index entries without content"}},
-		"D82 a line of 100 MB in the index": {files: with(bucket("03"), npmIndexLine(`{"key":"`+strings.Repeat("x", 100<<20)+`"}`)+entry(evilArchive, evilSRI), content, ""), heavy: true,
+		"D82 a line of 100 MB in the index": {heavy: true, large: func(*testing.T) map[string]string {
+			return with(bucket("03"), npmIndexLine(`{"key":"`+strings.Repeat("x", 100<<20)+`"}`)+entry(evilArchive, evilSRI), content, "")
+		},
 			status: rapsheet.ExitFound, found: 2, says: []string{"index entries longer than"}},
 		"D83 a package that calls itself otherwise": {files: map[string]string{"node_modules/evil-pkg/package.json": `{"name": "harmless", "version": "1.2.3"}`, "node_modules/good/package.json": evilPackage},
 			status: rapsheet.ExitFound, found: 2, says: []string{`calls itself "harmless" where "evil-pkg" is installed`, `calls itself "evil-pkg" where "good" is installed`}},
@@ -251,9 +255,13 @@ func TestHostileTrees(t *testing.T) {
 		"files of 1 TB as targets": {files: good, make: sparse(1<<40, "evil.tgz", "evil-1.0-py3-none-any.whl", "package-lock.json", "app.cdx.json", "x.jar"),
 			targets: []string{"good", "evil.tgz", "evil-1.0-py3-none-any.whl", "package-lock.json", "app.cdx.json", "x.jar"}, status: rapsheet.ExitFound, found: 1,
 			says: []string{"evil.tgz: ", "evil-1.0-py3-none-any.whl: ", "package-lock.json: ", "app.cdx.json: ", "x.jar: "}},
-		"bombs in a tree": {files: with("x-1.0-py3-none-any.whl", zipBomb(t, "x-1.0.dist-info/METADATA", 300<<20), "x.tgz", gzipBomb(t, "", 300<<20), "app.cdx.json.gz", gzipBomb(t, evilCDX[:len(evilCDX)-1]+`, "x": "`, 300<<20)), heavy: true,
+		"bombs in a tree": {heavy: true, large: func(t *testing.T) map[string]string {
+			return with("x-1.0-py3-none-any.whl", zipBomb(t, "x-1.0.dist-info/METADATA", 300<<20), "x.tgz", gzipBomb(t, "", 300<<20), "app.cdx.json.gz", gzipBomb(t, evilCDX[:len(evilCDX)-1]+`, "x": "`, 300<<20))
+		},
 			status: rapsheet.ExitFound, found: 2, says: []string{"x-1.0-py3-none-any.whl: "}},
-		"bombs as targets": {files: with("x.zip", zipBomb(t, "package-lock.json", 300<<20), "x.tar.gz", string(gzipOf(tarOf(t, tarMember{member: member{"package-lock.json", strings.Repeat("\x00", 64<<20)}})))), heavy: true,
+		"bombs as targets": {heavy: true, large: func(t *testing.T) map[string]string {
+			return with("x.zip", zipBomb(t, "package-lock.json", 300<<20), "x.tar.gz", string(gzipOf(tarOf(t, tarMember{member: member{"package-lock.json", strings.Repeat("\x00", 64<<20)}}))))
+		},
 			targets: []string{"good", "x.zip", "x.tar.gz"}, status: rapsheet.ExitFound, found: 1, says: []string{"x.zip!/package-lock.json: ", "x.tar.gz!/package-lock.json: "}},
 		"100,000 entries in one directory": {files: good, heavy: true, make: func(_ *testing.T, root string) error {
 			for n := range 100_000 {
@@ -271,6 +279,9 @@ func TestHostileTrees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if tt.heavy && testing.Short() {
 				t.Skip("large")
+			}
+			if tt.large != nil {
+				tt.files = tt.large(t)
 			}
 			root := clienttest.Tree(t, tt.files)
 			if tt.make != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/store/pgtest"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -126,5 +127,30 @@ func importAtOnce(t *testing.T, s *shell, n int) {
 		if out := s.must("catalog", "import", path, "--yes"); !strings.Contains(out, "the same as last time, 0 changes") {
 			t.Errorf("again: %s", out)
 		}
+	}
+}
+
+// With --debug, what an import and a release do at once writes to one standard error; the race detector looks at it here.
+func TestDebug(t *testing.T) {
+	var csv strings.Builder
+	csv.WriteString("ecosystem,name,version\n")
+	for i := range 200 {
+		fmt.Fprintf(&csv, "npm,evil-%d,1.0.0\n", i)
+	}
+	list := writeFile(t, "list.csv", []byte(csv.String()))
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			s := newShell(t)
+			if engine == "postgres" {
+				s.store = pgtest.Start(t)
+			}
+			out := filepath.Join(t.TempDir(), "out")
+			for i, args := range [][]string{{"import", list, "--yes"}, {"publish", "-o", out}, {"publish", "-o", out}, {"status"}} {
+				status, _, stderr := s.run(append(append([]string{"catalog"}, args...), "--debug")...)
+				if status != rapsheet.ExitClean || i == 0 && !strings.Contains(stderr, "msg=") {
+					t.Errorf("%v: status %d: %s", args, status, stderr)
+				}
+			}
+		})
 	}
 }

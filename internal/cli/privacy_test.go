@@ -69,10 +69,30 @@ func confided() map[string]string {
 		// Settings.
 		".npmrc": "//npm.corp.example/:_authToken=$S\n_auth=$S\n//npm.corp.example/:_password=$S\nregistry=https://user:$S@npm.corp.example/?token=$S\n" +
 			"@scope:registry=https://$S:x@scope.example/$S\nemail=$S@example.org\n",
-		".yarnrc":                                "registry \"https://user:$S@npm.corp.example/\"\n\"//npm.corp.example/:_authToken\" \"$S\"\n",
-		".yarnrc.yml":                            "npmAuthToken: $S\nnpmAuthIdent: \"user:$S\"\nnpmRegistryServer: \"https://user:$S@npm.corp.example/\"\nnpmScopes:\n  scope:\n    npmRegistryServer: https://user:$S@scope.example\n    npmAuthToken: $S\n",
-		".config/pip/pip.conf":                   "[global]\nindex-url = https://user:$S@pypi.corp.example/simple\nextra-index-url = https://user:$S@two.example/simple\n",
-		".config/uv/uv.toml":                     "[[index]]\nurl = \"https://user:$S@pypi.corp.example/simple\"\n",
+		".yarnrc":              "registry \"https://user:$S@npm.corp.example/\"\n\"//npm.corp.example/:_authToken\" \"$S\"\n",
+		".yarnrc.yml":          "npmAuthToken: $S\nnpmAuthIdent: \"user:$S\"\nnpmRegistryServer: \"https://user:$S@npm.corp.example/\"\nnpmScopes:\n  scope:\n    npmRegistryServer: https://user:$S@scope.example\n    npmAuthToken: $S\n",
+		".config/pip/pip.conf": "[global]\nindex-url = https://user:$S@pypi.corp.example/simple\nextra-index-url = https://user:$S@two.example/simple\n",
+		".config/uv/uv.toml":   "[[index]]\nurl = \"https://user:$S@pypi.corp.example/simple\"\n",
+		".pip/pip.conf":        "[global]\nindex-url = https://user:$S@old.corp.example/simple\n",
+		"etc/pip.conf":         "[global]\nindex-url = https://user:$S@system.corp.example/simple\nfind-links = https://user:$S@links.example/\n",
+		"i/uv/uv.toml":         "index-url = \"https://user:$S@pypi.corp.example/simple\"\n[[index]]\nurl = \"https://user:$S@pypi.corp.example/other?$S\"\n[pip]\nindex-url = \"https://user:$S@pypi.corp.example/simple\"\n",
+		"i/uv/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/METADATA":  "Metadata-Version: 2.1\nName: leaky\nVersion: 1.0.0\n",
+		"i/uv/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/INSTALLER": "uv",
+		"i/uvproject/pyproject.toml": "[tool.uv]\nextra-index-url = [\"https://user:$S@pypi.corp.example/simple\"]\n[[tool.uv.index]]\nname = \"corp\"\nurl = \"https://user:$S@pypi.corp.example/simple\"\ndefault = true\n",
+		"i/uvproject/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/METADATA":  "Metadata-Version: 2.1\nName: leaky\nVersion: 1.0.0\n",
+		"i/uvproject/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/INSTALLER": "uv",
+		"i/poetry/pyproject.toml": "[[tool.poetry.source]]\nname = \"corp\"\nurl = \"https://user:$S@pypi.corp.example/simple\"\n",
+		"i/poetry/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/METADATA":  "Metadata-Version: 2.1\nName: leaky\nVersion: 1.0.0\n",
+		"i/poetry/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/INSTALLER": "Poetry 2.1.3",
+		"i/pipenv/Pipfile": "[[source]]\nname = \"corp\"\nurl = \"https://user:$S@pypi.corp.example/simple\"\n",
+		"i/pipenv/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/METADATA":  "Metadata-Version: 2.1\nName: leaky\nVersion: 1.0.0\n",
+		"i/pipenv/.venv/lib/python3.11/site-packages/leaky-1.0.0.dist-info/INSTALLER": "pip\n",
+		"src/pdm2/pyproject.toml":                "[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"https://user:$S@pypi.corp.example/simple\"\n",
+		"src/pdm2/pdm.lock":                      "[[package]]\nname = \"leaky\"\nversion = \"1.0.0\"\n",
+		"src/net2/nuget.config":                  `<configuration><packageSources><clear/><add key="corp" value="https://user:$S@nuget.corp.example/v3/index.json?key=$S"/></packageSources><packageSourceCredentials><corp><add key="Username" value="$S"/><add key="ClearTextPassword" value="$S"/></corp></packageSourceCredentials><apikeys><add key="https://nuget.corp.example" value="$S"/></apikeys></configuration>`,
+		"src/net2/packages.lock.json":            `{"version": 1, "dependencies": {"net8.0": {"leaky": {"type": "Direct", "resolved": "1.0.0", "contentHash": "$S"}}}}`,
+		"src/net2/old/packages.config":           `<packages><package id="leaky" version="1.0.0"/></packages>`,
+		"src/plainpip/requirements.txt":          "leaky==1.0.0\n",
 		".config/pypoetry/auth.toml":             "[http-basic.corp]\nusername = \"user\"\npassword = \"$S\"\n",
 		".nuget/NuGet/NuGet.Config":              `<configuration><packageSources><add key="corp" value="https://user:$S@nuget.corp.example/v3/index.json"/></packageSources><packageSourceCredentials><corp><add key="ClearTextPassword" value="$S"/></corp></packageSourceCredentials></configuration>`,
 		".m2/settings.xml":                       "<settings><servers><server><id>corp</id><password>$S</password></server></servers></settings>",
@@ -217,13 +237,17 @@ func TestPrivacy(t *testing.T) {
 
 	environment := map[string]string{"HOME": home, "DOCKER_CONFIG": filepath.Join(home, ".docker")}
 	for _, name := range []string{
-		"NPM_TOKEN", "NODE_AUTH_TOKEN", "NPM_CONFIG__AUTH", "YARN_NPM_AUTH_TOKEN", "PIP_INDEX_URL", "UV_INDEX_URL", "UV_PUBLISH_TOKEN", "TWINE_PASSWORD", "POETRY_HTTP_BASIC_CORP_PASSWORD",
+		"NPM_TOKEN", "NODE_AUTH_TOKEN", "NPM_CONFIG__AUTH", "YARN_NPM_AUTH_TOKEN", "UV_PUBLISH_TOKEN", "TWINE_PASSWORD", "POETRY_HTTP_BASIC_CORP_PASSWORD",
 		"GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN", "CARGO_REGISTRY_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOPROXY", "COMPOSER_AUTH", "BUNDLE_GEMS__CORP__EXAMPLE", "NUGET_CREDENTIALS",
 		"RAPSHEET_REGISTRY_TOKEN", "HTTPS_PROXY",
 	} {
 		environment[name] = s.in("$"+name, "$S")
 	}
-	environment["PIP_INDEX_URL"] = "https://user:" + environment["PIP_INDEX_URL"] + "@pypi.corp.example/simple"
+	for _, name := range []string{"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL"} {
+		environment[name] = "https://user:" + s.in("$"+name, "$S") + "@pypi.corp.example/simple?" + s.in("$"+name+", query", "$S")
+	}
+	environment["PIP_FIND_LINKS"] = ""
+	environment["PIP_CONFIG_FILE"] = filepath.Join(home, "etc", "pip.conf")
 
 	// A server that says back all it was told, as those do that are not well.
 	tell := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -280,6 +304,11 @@ func TestPrivacy(t *testing.T) {
 		t.Errorf("%d places in all", findings)
 	}
 	check(environment, "scan", "--catalog", catalog, "--home", ruin, "--format", "json", "--all", "--debug")
+	// The settings of the user who scans are in effect for a directory.
+	if r := check(environment, "scan", "--catalog", catalog, "--format", "json", "--all", "--debug", home); !strings.Contains(r.stdout, "pypi.corp.example") {
+		t.Error("no settings were in effect")
+	}
+	check(environment, "scan", "--catalog", catalog, "--format", "json", "--all", "--debug", ruin)
 	check(environment, "scan", "--catalog", catalog, "--home", home, "-o", filepath.Join(written, "report"))
 	for _, format := range []string{"cyclonedx", "spdx"} {
 		check(environment, "sbom", "--format", format, "--debug", ruin)

@@ -28,6 +28,9 @@ func readme(t *testing.T) string {
 
 // The README's first command, as a newcomer runs it: with no catalog, by `go run`.
 func TestReadmeFirstCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
 	line := regexp.MustCompile(`(?m)^    (go run \./cmd/rapsheet scan \S+)$`).FindStringSubmatch(readme(t))
 	if line == nil {
 		t.Fatal("the README has no `go run ./cmd/rapsheet scan …`")

@@ -15,6 +15,9 @@ import (
 
 // A journal is replayed as a stream: of ten times as many pages the program takes no more memory.
 func TestRegistryReplayMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200,000 packages")
+	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/service/rest/v1/repositories" {
 			w.Header().Set("Content-Type", "application/json")

@@ -136,6 +136,7 @@ not be read; what that was stands at the end of the report.`,
 			p := a.progress()
 			defer p.end()
 			opt := a.inventoryOptions(p)
+			opt.Getenv = a.env.Getenv
 			opt.RespectIgnore = ignore
 			if err := m.apply(a, &opt); err != nil {
 				return err

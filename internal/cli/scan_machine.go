@@ -136,6 +136,9 @@ func (m *machineFlags) sightings(ctx context.Context, a *app, opt inventory.Opti
 		all = append(all, noted(notes, func(func(rapsheet.Sighting, error) bool) {}))
 		for _, p := range places {
 			walk := opt
+			if one.Root != "" || one.Home != "" {
+				walk.Getenv = nil // somebody else's
+			}
 			walk.As, walk.Exclude = p.As, p.Exclude
 			all = append(all, inventory.Walk(ctx, p.Path, walk))
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/server"
 )
 
@@ -29,9 +31,9 @@ const (
 )
 
 type serveFlags struct {
-	catalog, listen, metrics, public, cert, key string
-	reload                                      time.Duration
-	conf                                        server.Config
+	catalog, listen, metrics, public, cert, key, npm string
+	reload                                           time.Duration
+	conf                                             server.Config
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -54,6 +56,8 @@ dropping a request. docs/integrations says for each tool the one setting that po
 	fl.StringVar(&f.public, "public", "", "`URL` under which clients reach this server (default: http:// and the address listened on)")
 	fl.StringVar(&f.cert, "tls-cert", "", "`FILE` with the certificate in PEM, for HTTPS")
 	fl.StringVar(&f.key, "tls-key", "", "`FILE` with its key")
+	fl.StringVar(&f.npm, "npm-upstream", "", "`URL` of the npm registry that the one below /npm/ lies over (default: none, and audits only)")
+	fl.BoolVar(&f.conf.NPMPassThrough, "npm-pass-through", false, "pass requests to --npm-upstream through, with their credentials, where they would be redirected")
 	fl.DurationVar(&f.reload, "reload", 10*time.Second, "how often to look for a new snapshot")
 	fl.StringVar(&f.conf.Publisher, "publisher", "rapsheet", "who keeps the list, in `WORDS`, for formats that name it")
 	return cmd
@@ -68,6 +72,17 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	if f.conf.Public, err = baseURL("--public", f.public); err != nil {
 		return err
+	}
+	upstream, err := baseURL("--npm-upstream", f.npm)
+	if err != nil {
+		return err
+	}
+	if upstream != "" {
+		if f.conf.NPMUpstream, err = url.Parse(upstream); err != nil {
+			return err
+		}
+	} else if f.conf.NPMPassThrough {
+		return &usageError{"--npm-pass-through needs --npm-upstream", "name the registry to pass requests to"}
 	}
 	if f.conf.Spool, err = os.MkdirTemp("", "rapsheet-serve-*"); err != nil {
 		return err
@@ -116,6 +131,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	fmt.Fprintf(a.stderr, "rapsheet: serving %s on %s\n", path, f.conf.Public)
 	g.Go(func() error {
+		said := ""
 		for tick := time.NewTicker(f.reload); ; {
 			select {
 			case <-ctx.Done():
@@ -125,10 +141,13 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 			}
 			now, err := a.takeUp(s, path, seen)
 			if err != nil {
-				fmt.Fprintf(a.stderr, "rapsheet: the new snapshot is not served: %v\n", err)
+				if text := printable.Line(err.Error()); text != said { // once, not at every look
+					said = text
+					fmt.Fprintf(a.stderr, "rapsheet: the new snapshot is not served: %s\n", text)
+				}
 				continue
 			}
-			seen = now
+			seen, said = now, ""
 		}
 	})
 	g.Go(func() error {

@@ -64,6 +64,14 @@ func Home(dir string) string { return filepath.Join(dir, ".home") }
 // Run runs a package manager in dir with its home in [Home]; env are variables more, NAME=value.
 func Run(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
+	if status, out := Status(t, dir, env, name, args...); status != 0 {
+		t.Fatalf("%s %s: exit status %d\n%s", filepath.Base(name), strings.Join(args, " "), status, out)
+	}
+}
+
+// Status is [Run] for a command that may fail: it gives the exit status and what was written to both outputs.
+func Status(t *testing.T, dir string, env []string, name string, args ...string) (status int, out string) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
 	home := Home(dir)
@@ -75,9 +83,11 @@ func Run(t *testing.T, dir string, env []string, name string, args ...string) {
 	}
 	cmd.Env = append(cmd.Env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home, "CI=1")
 	cmd.Env = append(cmd.Env, env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
+	data, err := cmd.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, data)
 	}
+	return cmd.ProcessState.ExitCode(), string(data)
 }
 
 // Tree writes files, by their paths, below a new directory and gives that.

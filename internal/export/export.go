@@ -249,6 +249,19 @@ type Options struct {
 	// Server is the address under which a tree will be served, without a slash at the end, for formats that
 	// have addresses of their own files in them; "" where it is only read from a disk.
 	Server string
+	// Served says that the one who serves the tree answers for single records from the snapshot: a format that has a file for
+	// each may leave them out.
+	Served bool
+	// Leave, if not nil, is told of an advisory that the format cannot say, or cannot say exactly, and that is therefore not in it;
+	// why is a few words, the same for all that share the reason. It is called from one goroutine.
+	Leave func(a *advisory.Advisory, why string)
+}
+
+// leave leaves a out.
+func (o *Options) leave(a *advisory.Advisory, why string) {
+	if o.Leave != nil {
+		o.Leave(a, why)
+	}
 }
 
 // Format is one way to write a catalog: as a file or as a tree.

@@ -5,8 +5,16 @@ import "slices"
 // Formats lists the formats by the order in which they are shown.
 func Formats() []Format {
 	return slices.Concat(
-		listFormats,
 		osvFormats,
+		listFormats,
+		documentFormats,
+		blocklistFormats,
+		goFormats,
+		rubyFormats,
+		rustFormats,
+		nugetFormats,
+		grypeFormats,
+		trivyFormats,
 	)
 }
 

@@ -41,13 +41,7 @@ var osvFormats = []Format{
 	{
 		Name: "osv", About: "the layout of OSV.dev's bucket, for Dependency-Track, mirrors and static web servers", Over: overBucket,
 		Tree: func(ctx context.Context, c *Catalog, dir *os.Root, opt Options) error {
-			return writeBucket(ctx, c, dir, opt, bucketOptions{lists: true, documents: true})
-		},
-	},
-	{
-		Name: "osv-archives", About: "the same without a file for each record", Over: overBucket,
-		Tree: func(ctx context.Context, c *Catalog, dir *os.Root, opt Options) error {
-			return writeBucket(ctx, c, dir, opt, bucketOptions{lists: true})
+			return writeBucket(ctx, c, dir, opt, bucketOptions{lists: true, documents: !opt.Served})
 		},
 	},
 	{

@@ -25,7 +25,7 @@ const spoolMemory = 16 << 20
 // The caller calls done when it is finished. R must not have been read.
 func (in *File) Random(ctx context.Context) (at io.ReaderAt, size int64, done func(), err error) {
 	if in.at != nil {
-		return &readerAt{ctx, in.at}, in.Size, func() {}, nil
+		return bounded.ContextAt(ctx, in.at), in.Size, func() {}, nil
 	}
 	var head bytes.Buffer
 	n, err := io.Copy(&head, io.LimitReader(in.R, spoolMemory))
@@ -48,20 +48,7 @@ func (in *File) Random(ctx context.Context) (at io.ReaderAt, size int64, done fu
 		done()
 		return nil, 0, nil, err
 	}
-	return &readerAt{ctx, f}, size, done, nil
-}
-
-// readerAt reads no more once its time is over.
-type readerAt struct {
-	ctx context.Context
-	r   io.ReaderAt
-}
-
-func (r *readerAt) ReadAt(p []byte, off int64) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.ReadAt(p, off)
+	return bounded.ContextAt(ctx, f), size, done, nil
 }
 
 // ContentDigests are the digests of the content itself, see [File.Digests]. R must not have been read.

@@ -75,10 +75,11 @@ type File struct {
 	// Hash says that digests of archives are of use: some record has one. See [File.Digests].
 	Hash bool
 
-	at    io.ReaderAt // R, where it can be read anywhere
-	place string
-	home  fs.FS
-	memo  *memo
+	at     io.ReaderAt // R, where it can be read anywhere
+	place  string
+	home   fs.FS
+	getenv func(string) string
+	memo   *memo
 }
 
 // Place is the absolute slash-separated path at which kinds see the file ([Options.As]): the directories above the

@@ -65,6 +65,9 @@ type Options struct {
 	// Home, if not nil, is the home of the user whose settings of package managers are in effect, for
 	// [File.UserFile].
 	Home fs.FS
+	// Getenv, if not nil, gives the environment of that user, and says that it and the settings of this machine are in
+	// effect for what is walked; see [File.Getenv]. It does not count in [WalkFS] and [WalkIn].
+	Getenv func(name string) string
 	// Hash says that archives without a recorded digest are to be hashed, which reads them whole.
 	Hash bool
 	// Progress, if set, is called from the goroutine that ranges over the stream, about ten
@@ -153,6 +156,7 @@ func WalkFS(ctx context.Context, fsys fs.FS, shown string, opt Options) rapsheet
 // around. A layer of an image is walked so, with the layers below it around.
 func WalkIn(ctx context.Context, fsys, around fs.FS, shown string, opt Options) rapsheet.Sightings {
 	opt = opt.withDefaults()
+	opt.Getenv = nil
 	return func(yield func(rapsheet.Sighting, error) bool) {
 		root, err := openDir(fsys, ".")
 		if err != nil {
@@ -523,7 +527,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 		f.Close()
 		return true
 	}
-	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, home: w.opt.Home, place: join(d.place, c.name), memo: &w.memo}
+	in := &File{Path: w.path(rel), Rel: rel, Size: info.Size(), R: f, FS: w.tree.fs(w.opt.FileSize), Hash: w.opt.Hash, home: w.opt.Home, getenv: w.opt.Getenv, place: join(d.place, c.name), memo: &w.memo}
 	in.at, _ = f.(io.ReaderAt)
 	return w.submit(&job{in: in, kind: c.kind, sbom: c.kind == nil, sure: c.sure, timed: true, close: f.Close})
 }

@@ -56,7 +56,7 @@ func openFile(name, shown string, opt Options) (j *job, done func(), err error) 
 		return nil, nil, err
 	}
 	j = &job{
-		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f, Hash: opt.Hash, home: opt.Home, place: place(name)},
+		in:    &File{Path: shown, Rel: filepath.Base(name), Size: info.Size(), R: f, Hash: opt.Hash, home: opt.Home, getenv: opt.Getenv, place: place(name)},
 		timed: mode.IsRegular(),
 		close: f.Close,
 	}

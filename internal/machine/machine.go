@@ -10,6 +10,7 @@ package machine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,16 +98,9 @@ func Places(opt Options) ([]Place, []*rapsheet.Note, error) {
 		}
 	}
 	if opt.Profile == Quick {
-		f.note(rapsheet.NoteInfo, cmpOr(f.top, "/"), "quick profile: caches, tools and editors; projects elsewhere were not looked for")
+		f.note(rapsheet.NoteInfo, cmp.Or(f.top, "/"), "quick profile: caches, tools and editors; projects elsewhere were not looked for")
 	}
 	return f.disjoint(), f.notes, nil
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 func directory(name string) error {
@@ -367,9 +361,9 @@ func (f *finder) disjoint() []Place {
 		out = append(out, p)
 	}
 	for i := range out {
-		if system := f.opt.OS; f.opt.Home == "" && inside(cmpOr(f.opt.Root, "/"), out[i].Path) {
+		if system := f.opt.OS; f.opt.Home == "" && inside(cmp.Or(f.opt.Root, "/"), out[i].Path) {
 			for _, dir := range excluded[system] {
-				out[i].Exclude = append(out[i].Exclude, filepath.ToSlash(filepath.Join(cmpOr(f.opt.Root, "/"), dir)))
+				out[i].Exclude = append(out[i].Exclude, filepath.ToSlash(filepath.Join(cmp.Or(f.opt.Root, "/"), dir)))
 			}
 		}
 		for j := range out {

@@ -16,16 +16,12 @@ import (
 // maxLines bounds the lines of a manifest in which its name may stand.
 const maxLines = 10_000
 
-// coreMetadata reads the headers of Python's METADATA and PKG-INFO
-// (packaging.python.org/en/latest/specifications/core-metadata/).
-func (r *reader) coreMetadata(format string, sure bool, b []byte, member string) error {
-	s, err := text(b)
-	if err != nil {
-		return err
-	}
-	p := Package{Ecosystem: "PyPI", Member: member}
-	for n, line := range lines(s) {
-		if line == "" || n > maxLines {
+// CoreMetadata reads name and version from the headers of Python's METADATA and PKG-INFO
+// (packaging.python.org/en/latest/specifications/core-metadata/): as in a mail, the first of a name counts, and no
+// more than 10,000 lines. What is not there is "".
+func CoreMetadata(b []byte) (name, version string) {
+	for n, line := range lines(string(bytes.TrimPrefix(b, []byte("\ufeff")))) {
+		if line == "" || n >= maxLines {
 			break // the headers are over
 		}
 		key, value, ok := strings.Cut(line, ":")
@@ -34,16 +30,27 @@ func (r *reader) coreMetadata(format string, sure bool, b []byte, member string)
 		}
 		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(key) {
 		case "Name":
-			if p.Name == "" {
-				p.Name = value
+			if name == "" {
+				name = value
 			}
 		case "Version":
-			if p.Version == "" {
-				p.Version = value
+			if version == "" {
+				version = value
 			}
 		}
+		if name != "" && version != "" {
+			break
+		}
 	}
-	r.add(format, sure, p)
+	return name, version
+}
+
+func (r *reader) coreMetadata(format string, sure bool, b []byte, member string) error {
+	if _, err := text(b); err != nil {
+		return err
+	}
+	name, version := CoreMetadata(b)
+	r.add(format, sure, Package{Ecosystem: "PyPI", Name: name, Version: version, Member: member})
 	return nil
 }
 

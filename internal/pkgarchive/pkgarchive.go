@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 )
 
 // Limits of one archive, from bad-inputs.md ("Limits"). They are far above what registries accept: the largest
@@ -88,8 +89,7 @@ func Read(ctx context.Context, at io.ReaderAt, size int64, base string) (Found, 
 	r := &reader{ctx: ctx, left: maxTotal}
 	format, named, _ := ByName(base)
 	r.byName = format
-	at = &readerAt{ctx, at}
-	err := r.archive(at, size, base)
+	err := r.archive(bounded.ContextAt(ctx, at), size, base)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -98,19 +98,6 @@ func Read(ctx context.Context, at io.ReaderAt, size int64, base string) (Found, 
 		err = ErrUnknown
 	}
 	return r.found, err
-}
-
-// readerAt reads no more once ctx is done.
-type readerAt struct {
-	ctx context.Context
-	r   io.ReaderAt
-}
-
-func (r *readerAt) ReadAt(p []byte, off int64) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.ReadAt(p, off)
 }
 
 // claim is a package that the content speaks for, in a format.

@@ -293,3 +293,23 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// packaging.python.org/en/latest/specifications/core-metadata: headers, continued in indented lines, up to an empty line.
+func TestCoreMetadata(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"as built", "Metadata-Version: 2.1\nName: a\nVersion: 1.0\n\ntext\n", "a@1.0"},
+		{"a byte order mark, and Windows", "\ufeffName: a\r\nVersion: 1.0\r\n\r\n", "a@1.0"},
+		{"any case", "NAME: a\nversion:1.0\n", "a@1.0"},
+		{"the first counts", "Name: a\nName: b\nVersion: 1.0\nVersion: 2.0\n", "a@1.0"},
+		{"a continuation is none", "Summary: x\n Name: b\n\tVersion: 2\nName: a\nVersion: 1.0\n", "a@1.0"},
+		{"the text is none", "Name: a\n\nVersion: 1.0\n", "a@"},
+		{"lines that are no headers", "x\n: y\nName: a\nVersion: 1.0", "a@1.0"},
+		{"too far down", strings.Repeat("X: y\n", 10_000) + "Name: a\n", "@"},
+		{"just not", strings.Repeat("X: y\n", 9_999) + "Name: a\n", "a@"},
+		{"nothing", "", "@"},
+	} {
+		if name, version := pkgarchive.CoreMetadata([]byte(tt.text)); name+"@"+version != tt.want {
+			t.Errorf("%s: %s@%s, want %s", tt.name, name, version, tt.want)
+		}
+	}
+}

@@ -15,16 +15,10 @@ import (
 
 // zip reads a zip at depth, which is inside what prefix says.
 func (r *reader) zip(at io.ReaderAt, size int64, prefix string, depth int) error {
-	dir := &directoryReader{r: at, left: maxDirectory}
-	z, err := zip.NewReader(dir, size)
+	z, err := bounded.Zip(at, size, maxDirectory)
 	if err != nil {
-		if dir.left < 0 {
-			return &bounded.LimitError{What: "the zip's directory", Limit: maxDirectory}
-		}
 		return err
 	}
-	dir.left = -1
-	dir.free = true
 	if len(z.File) > maxMembers {
 		return fmt.Errorf("more than %d members", maxMembers)
 	}
@@ -79,22 +73,6 @@ func (r *reader) zip(at io.ReaderAt, size int64, prefix string, depth int) error
 		}
 	}
 	return nil
-}
-
-// directoryReader bounds what is read of a zip's directory, until it is freed.
-type directoryReader struct {
-	r    io.ReaderAt
-	left int64
-	free bool
-}
-
-func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
-	if !d.free {
-		if d.left -= int64(len(p)); d.left < 0 {
-			return 0, errors.New("too large")
-		}
-	}
-	return d.r.ReadAt(p, off)
 }
 
 // hiddenName names the first entry that is not what the directory says.

@@ -1,5 +1,5 @@
-// Package pythonconfig reads from which package indexes pip was configured to install: for
-// installed distributions that do not say where they came from.
+// Package pythonconfig reads from which package indexes pip, uv, Poetry, PDM and Pipenv were configured to install: for
+// what does not say itself where it came from.
 //
 // Promise: the files hold credentials too; only hosts are kept.
 package pythonconfig
@@ -8,15 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 )
 
 // MaxSize is how much of a configuration file is worth reading, in bytes.
 const MaxSize = 1 << 20
 
-// Pip is what pip is configured for. The zero value is a pip that nobody configured. It is safe
+// Indexes are those that a tool is configured for. The zero value is a tool that nobody configured. It is safe
 // for concurrent use once made.
-type Pip struct {
+type Indexes struct {
 	// index is the host that replaces pypi.org, "" if there is none; unclear says that there is one whose host
 	// cannot be told.
 	index   string
@@ -25,12 +26,41 @@ type Pip struct {
 	// somewhere else: a page of links, a directory, an index whose host cannot be told.
 	extra  []string
 	others bool
+	// wide says that the settings of the user, the machine or the environment decide, and not those of a project.
+	wide bool
 }
 
-// ReadPip reads pip's configuration (pip.pypa.io/en/stable/topics/configuration/): the contents of its files
-// in the order of their weight, the weightiest last: /etc/pip.conf, the user's, the environment's
-// (pip.conf at the root of a virtual environment; pip.ini on Windows). What is no configuration counts for nothing.
-func ReadPip(files ...[]byte) *Pip {
+// Evidence is that of a distribution which was installed by name: the one host that it can only have come from, where there
+// is one. That a user or a machine goes through one index for everything is no evidence against the public one: a
+// proxy of it would silence every alarm. Then the origin stays unknown, and the host says what to ask about.
+func (p *Indexes) Evidence() rapsheet.Evidence {
+	if p == nil || p.Host() == "" {
+		return rapsheet.Evidence{}
+	}
+	if p.wide {
+		return rapsheet.Evidence{Host: p.Host()}
+	}
+	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: p.Host()}
+}
+
+// setIndex sets the index in place of pypi.org, further adds one beside it.
+func (p *Indexes) setIndex(url string) {
+	p.index = host(url)
+	p.unclear = p.index == ""
+}
+
+func (p *Indexes) further(url string) {
+	if h := host(url); h != "" {
+		p.extra = append(p.extra, h)
+	} else {
+		p.others = true
+	}
+}
+
+// readPip reads pip's configuration (pip.pypa.io/en/stable/topics/configuration/): the contents of its files
+// in the order of their weight, the weightiest last, and the environment, which goes before all of them. What is
+// no configuration counts for nothing.
+func readPip(getenv func(string) string, files ...[]byte) *Indexes {
 	// Of two files, or sections, that set an option the later one counts alone. Options for
 	// "pip install" go before [global].
 	options := map[string]string{}
@@ -39,17 +69,17 @@ func ReadPip(files ...[]byte) *Pip {
 			parse(string(f), section, options)
 		}
 	}
-	p := &Pip{}
+	for _, option := range []string{"index-url", "extra-index-url", "find-links", "no-index"} {
+		if v := getenv("PIP_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))); v != "" {
+			options[option] = v
+		}
+	}
+	p := &Indexes{}
 	if v, ok := options["index-url"]; ok {
-		p.index = host(v)
-		p.unclear = p.index == ""
+		p.setIndex(v)
 	}
 	for _, v := range strings.Fields(options["extra-index-url"]) {
-		if h := host(v); h != "" {
-			p.extra = append(p.extra, h)
-		} else {
-			p.others = true
-		}
+		p.further(v)
 	}
 	if options["find-links"] != "" || isTrue(options["no-index"]) {
 		p.others = true
@@ -57,10 +87,9 @@ func ReadPip(files ...[]byte) *Pip {
 	return p
 }
 
-// Host gives the lower-case host, with its port, that everything pip installs by name comes from. It is "" where
-// that cannot be told: no index is configured, or more places than one host are, and pip takes the best
-// version of all of them.
-func (p *Pip) Host() string {
+// Host gives the lower-case host, with its port, that everything that is installed by name comes from. It is ""
+// where that cannot be told: no index is configured, or more places than one host are.
+func (p *Indexes) Host() string {
 	if p.unclear || p.others {
 		return ""
 	}
@@ -73,7 +102,7 @@ func (p *Pip) Host() string {
 }
 
 // Hosts gives the lower-case hosts of all indexes that are configured, sorted.
-func (p *Pip) Hosts() []string {
+func (p *Indexes) Hosts() []string {
 	all := slices.Clone(p.extra)
 	if p.index != "" {
 		all = append(all, p.index)

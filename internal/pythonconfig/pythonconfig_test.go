@@ -39,11 +39,11 @@ func TestReadPip(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var files [][]byte
-			for _, f := range tt.files {
-				files = append(files, []byte(f))
+			files := map[string]string{}
+			for i, f := range tt.files {
+				files[[]string{"etc/pip.conf", "env/pip.conf"}[i]] = f
 			}
-			p := pythonconfig.ReadPip(files...)
+			p := pythonconfig.Pip(settings{files: files}, "env")
 			if p.Host() != tt.host || !slices.Equal(p.Hosts(), tt.hosts) {
 				t.Errorf("got %q of %q, want %q of %q", p.Host(), p.Hosts(), tt.host, tt.hosts)
 			}
@@ -54,7 +54,7 @@ func TestReadPip(t *testing.T) {
 func FuzzReadPip(f *testing.F) {
 	f.Add("[global]\nindex-url = https://user:pass@Example.org:1/x\nextra-index-url =\n  http://y\n  z\n", "[install]\nno_index: 1\n")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		p := pythonconfig.ReadPip([]byte(a), []byte(b))
+		p := pythonconfig.Pip(settings{files: map[string]string{"etc/pip.conf": a, "env/pip.conf": b}}, "env")
 		for _, h := range append(p.Hosts(), p.Host()) {
 			if h != strings.ToLower(h) || strings.ContainsAny(h, "@/ \n") {
 				t.Errorf("host %q", h)

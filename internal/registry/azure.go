@@ -106,15 +106,9 @@ func (a *azure) upstreams(ctx context.Context) error {
 }
 
 func (a *azure) page(ctx context.Context, from string) (Page, error) {
-	cur, err := parseCursor(from)
+	skip, err := parseCount(from)
 	if err != nil {
 		return Page{}, err
-	}
-	skip := 0
-	if cur.Token != "" {
-		if skip, err = strconv.Atoi(cur.Token); err != nil || skip < 0 {
-			return Page{}, errCursor
-		}
 	}
 	if err := a.upstreams(ctx); err != nil {
 		return Page{}, err

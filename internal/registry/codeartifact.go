@@ -154,31 +154,19 @@ func (a *codeArtifact) page(ctx context.Context, from string) (Page, error) {
 			s.unread(place, "%s: %v", name, err)
 		}
 	}
-	next := ""
-	if got.Next != "" {
-		next = cursor{Token: got.Next}.String()
-	}
-	return s.done(place, next), nil
+	return s.done(place, cursor{Token: got.Next}.String()), nil
 }
 
 func (a *codeArtifact) versions(ctx context.Context, p codeArtifactPackage, each func(codeArtifactVersions)) error {
-	token := ""
-	for n := 0; n < maxVersions/1000; n++ {
+	return eachToken(maxVersions/1000, func(token string) (string, error) {
 		var got codeArtifactVersions
 		pairs := []string{"format", p.Format, "namespace", p.Namespace, "package", p.Package, "max-results", "1000", "next-token", token}
 		if err := a.post(ctx, "package/versions", pairs, &got); err != nil {
-			return err
+			return "", err
 		}
 		each(got)
-		if got.Next == "" {
-			return nil
-		}
-		if got.Next == token {
-			break
-		}
-		token = got.Next
-	}
-	return errEndless
+		return got.Next, nil
+	})
 }
 
 // Holding reads the status: Published and Unlisted versions can be fetched.

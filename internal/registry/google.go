@@ -136,11 +136,7 @@ func (g *google) page(ctx context.Context, from string) (Page, error) {
 			s.unread(shown(u), "%s: %v", name, err)
 		}
 	}
-	next := ""
-	if got.Next != "" {
-		next = cursor{Token: got.Next}.String()
-	}
-	return s.done(shown(u), next), nil
+	return s.done(shown(u), cursor{Token: got.Next}.String()), nil
 }
 
 func (g *google) versions(ctx context.Context, name string, each func(googleName)) error {
@@ -148,27 +144,19 @@ func (g *google) versions(ctx context.Context, name string, each func(googleName
 	if err != nil {
 		return err
 	}
-	token := ""
-	for n := 0; n < maxVersions/1000; n++ {
+	return eachToken(maxVersions/1000, func(token string) (string, error) {
 		var got struct {
 			Versions []googleName `json:"versions"`
 			Next     string       `json:"nextPageToken"`
 		}
 		if _, err := g.c.get(ctx, withQuery(u, "pageSize", "1000", "view", "FULL", "pageToken", token), &got); err != nil {
-			return err
+			return "", err
 		}
 		for _, v := range got.Versions {
 			each(v)
 		}
-		if got.Next == "" {
-			return nil
-		}
-		if got.Next == token {
-			break
-		}
-		token = got.Next
-	}
-	return errEndless
+		return got.Next, nil
+	})
 }
 
 // Holding looks the version up in the package's list, for its tags.

@@ -198,9 +198,5 @@ func (a athens) page(ctx context.Context, from string) (Page, error) {
 		}
 		s.add(a.eco, m.Module, m.Version, at, "", nil)
 	}
-	next := ""
-	if got.Next != "" {
-		next = cursor{Token: got.Next}.String()
-	}
-	return s.done(shown(u), next), nil
+	return s.done(shown(u), cursor{Token: got.Next}.String()), nil
 }

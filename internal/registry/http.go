@@ -13,7 +13,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/httpretry"
 )
 
 // Bounds of talking to a registry.
@@ -356,7 +356,8 @@ func (c *client) finish(ctx context.Context, r request, at *url.URL, resp *http.
 	switch code := resp.StatusCode; code {
 	case http.StatusOK, http.StatusPartialContent:
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return nil, &temporary{&StatusError{shown(at), code}, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		after, _ := httpretry.After(resp.Header, time.Now())
+		return nil, &temporary{&StatusError{shown(at), code}, after}
 	default:
 		return nil, &StatusError{shown(at), code}
 	}
@@ -394,17 +395,6 @@ func (c *client) failed(ctx context.Context, at *url.URL, err error) error {
 		return fmt.Errorf("%s: %w", shown(at), err)
 	}
 	return &temporary{err: fmt.Errorf("%s: %w", shown(at), err)}
-}
-
-// retryAfter reads the header (RFC 9110, section 10.2.3): seconds or a date.
-func retryAfter(s string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil {
-		return time.Duration(min(max(n, 0), 1<<31)) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(t.Sub(now), 0)
-	}
-	return 0
 }
 
 // get asks for JSON below the registry's address and reads it into v.

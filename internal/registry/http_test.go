@@ -39,24 +39,6 @@ func clientAt(t *testing.T, at string, rt http.RoundTripper) *client {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	for _, test := range []struct {
-		header string
-		want   time.Duration
-	}{
-		{"", 0}, {"0", 0}, {"120", 2 * time.Minute}, {"-5", 0}, {"soon", 0}, {"1.5", 0},
-		{"Sat, 28 Nov 2026 12:01:30 GMT", 90 * time.Second}, // IMF-fixdate
-		{"Saturday, 28-Nov-26 12:01:30 GMT", 90 * time.Second},
-		{"Sat, 28 Nov 2026 11:00:00 GMT", 0},
-		{"99999999999", (1 << 31) * time.Second},
-	} {
-		if got := retryAfter(test.header, now); got != test.want {
-			t.Errorf("%q: %v, want %v", test.header, got, test.want)
-		}
-	}
-}
-
 func TestRetries(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -167,15 +167,9 @@ func (n *nuget) versionsOf(ctx context.Context, id string, s *sheet) error {
 }
 
 func (n *nuget) searchPage(ctx context.Context, from string) (Page, error) {
-	cur, err := parseCursor(from)
+	skip, err := parseCount(from)
 	if err != nil {
 		return Page{}, err
-	}
-	skip := 0
-	if cur.Token != "" {
-		if skip, err = strconv.Atoi(cur.Token); err != nil || skip < 0 {
-			return Page{}, errCursor
-		}
 	}
 	var got struct {
 		Data []struct {
@@ -212,15 +206,9 @@ func (n *nuget) searchPage(ctx context.Context, from string) (Page, error) {
 
 // catalogPage reads one page of events; a deletion is none of a package that is there.
 func (n *nuget) catalogPage(ctx context.Context, from string) (Page, error) {
-	cur, err := parseCursor(from)
+	i, err := parseCount(from)
 	if err != nil {
 		return Page{}, err
-	}
-	i := 0
-	if cur.Token != "" {
-		if i, err = strconv.Atoi(cur.Token); err != nil || i < 0 {
-			return Page{}, errCursor
-		}
 	}
 	var index struct {
 		Items []struct {

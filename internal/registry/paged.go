@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -99,7 +100,11 @@ type cursor struct {
 	Token string `json:"token,omitzero"`
 }
 
+// String gives "" for the beginning, which as the next page is the end.
 func (c cursor) String() string {
+	if c == (cursor{}) {
+		return ""
+	}
 	b, err := json.Marshal(c)
 	if err != nil {
 		return "" // of two strings that came as JSON: cannot be
@@ -115,6 +120,35 @@ func parseCursor(s string) (c cursor, err error) {
 		return c, errCursor
 	}
 	return c, nil
+}
+
+// eachToken calls get with "" and then with the token that it gave, until there is none or after limit pages.
+func eachToken(limit int, get func(token string) (next string, err error)) error {
+	token := ""
+	for range limit {
+		next, err := get(token)
+		if err != nil || next == "" {
+			return err
+		}
+		if next == token {
+			break
+		}
+		token = next
+	}
+	return errEndless
+}
+
+// parseCount reads a cursor whose token is a count, 0 at the beginning and never negative.
+func parseCount(s string) (int, error) {
+	c, err := parseCursor(s)
+	if err != nil || c.Token == "" {
+		return 0, err
+	}
+	n, err := strconv.Atoi(c.Token)
+	if err != nil || n < 0 {
+		return 0, errCursor
+	}
+	return n, nil
 }
 
 // tally counts, over a whole listing, what is of formats that no record can be about.

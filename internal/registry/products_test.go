@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -407,6 +409,49 @@ func FuzzSimpleHTML(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestParseCount(t *testing.T) {
+	for _, test := range []struct {
+		cursor string
+		want   int
+		err    error
+	}{
+		{"", 0, nil}, {`{"token":"0"}`, 0, nil}, {`{"token":"40"}`, 40, nil}, {cursor{Token: "7"}.String(), 7, nil},
+		{`{"token":"-1"}`, 0, errCursor}, {`{"token":"x"}`, 0, errCursor}, {`{"token":"1e3"}`, 0, errCursor},
+		{`{"token":"99999999999999999999"}`, 0, errCursor}, {`{"token":40}`, 0, errCursor}, {"40", 0, errCursor},
+	} {
+		if got, err := parseCount(test.cursor); got != test.want || err != test.err {
+			t.Errorf("%q: %d and %v, want %d and %v", test.cursor, got, err, test.want, test.err)
+		}
+	}
+}
+
+func TestEachToken(t *testing.T) {
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		next string // after each token
+		want string // tokens, in turn
+		err  error
+	}{
+		{"", "-", nil}, {"ab", "-ab", nil}, {"aab", "-a", errEndless}, {"abcd", "-abc", errEndless}, {"a!b", "-a", broken},
+	} {
+		got := ""
+		err := eachToken(4, func(token string) (string, error) {
+			got += cmp.Or(token, "-")
+			switch rest := test.next[len(got)-1:]; {
+			case rest == "":
+				return "", nil
+			case rest[0] == '!':
+				return "b", broken
+			default:
+				return rest[:1], nil
+			}
+		})
+		if got != test.want || err != test.err {
+			t.Errorf("%q: %q and %v, want %q and %v", test.next, got, err, test.want, test.err)
+		}
+	}
 }
 
 func FuzzPackageOfPath(f *testing.F) {

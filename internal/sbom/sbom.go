@@ -107,7 +107,7 @@ func Read(ctx context.Context, r io.Reader, path string, opt Options) rapsheet.S
 }
 
 func read(ctx context.Context, r io.Reader, s *sink) error {
-	rc, compression, err := bounded.Decompress(&cancellable{ctx, r}, s.opt.Decompressed)
+	rc, compression, err := bounded.Decompress(bounded.Context(ctx, r), s.opt.Decompressed)
 	if err != nil {
 		return err
 	}
@@ -147,19 +147,6 @@ func read(ctx context.Context, r io.Reader, s *sink) error {
 	default:
 		return readPURLs(ctx, br, s)
 	}
-}
-
-// cancellable is a reader that ends with its context.
-type cancellable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancellable) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // source is the reader below a tokenizer. It refuses tokens larger than a

@@ -16,7 +16,7 @@ import (
 // The bucket of OSV.dev (package bucket), below /osv/: archives and lists as package export writes them, single records from the index.
 
 const (
-	bucketFormat = "osv-archives"
+	bucketFormat = "osv"
 	bucketPrefix = "/osv"
 	zipType      = "application/zip"
 	csvType      = "text/csv; charset=utf-8"

@@ -13,7 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/rapsheet/rapsheet/internal/export"
 )
@@ -37,11 +39,11 @@ type made struct {
 	err  error
 
 	mu   sync.Mutex
-	sums map[string]sums // by name of the file
+	tags map[string]sums // by name of the file
 }
 
-// sums are the digests of a file as headers have them: the same for GET and HEAD and after a restart.
-type sums struct{ tag, crc32c string }
+// sums are the entity tag of a file and its CRC-32C, the latter in base64 as Google's storage gives it.
+type sums struct{ tag, crc string }
 
 func newFiles(s *Server, g *generation, n uint64) *files {
 	return &files{s: s, g: g, dir: filepath.Join(s.conf.Spool, strconv.FormatUint(n, 10)), made: map[string]*made{}}
@@ -67,7 +69,7 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 	f.mu.Lock()
 	m, ok := f.made[name]
 	if !ok {
-		m = &made{done: make(chan struct{}), sums: map[string]sums{}}
+		m = &made{done: make(chan struct{}), tags: map[string]sums{}}
 		f.made[name] = m
 		f.g.users.Add(1) // the caller holds the generation, so that there is one to add to
 		go func() {
@@ -109,7 +111,7 @@ func (f *files) make(name, prefix string) (*os.Root, error) {
 		root.Close()
 		return nil, err
 	}
-	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix}
+	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix, Served: true}
 	if format.Tree != nil {
 		err = format.Tree(ctx, c, root, opt)
 	} else {
@@ -140,7 +142,8 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	}
 	file, err := m.root.Open(filepath.FromSlash(name))
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+		// A NUL or a name longer than the file system takes is no file either.
+		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG) {
 			return &httpError{http.StatusNotFound, "not found"}
 		}
 		return err
@@ -151,13 +154,16 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	} else if st.IsDir() {
 		return &httpError{http.StatusNotFound, "not found"}
 	}
-	sum, err := m.sum(name, file)
+	sums, err := m.sums(name, file)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("ETag", sum.tag)
-	h.Set("X-Goog-Hash", "crc32c="+sum.crc32c) // OSV-Scanner asks for it, to know whether its copy is new
+	h.Set("ETag", sums.tag)
+	if strings.HasSuffix(name, ".zip") || contentType == "application/zip" {
+		// osv-scanner compares it with what it has (https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash).
+		h.Set("X-Goog-Hash", "crc32c="+sums.crc)
+	}
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}
@@ -166,20 +172,21 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	return nil
 }
 
-func (m *made) sum(name string, file io.ReadSeeker) (sums, error) {
+// sums are the same for GET and HEAD and after a restart.
+func (m *made) sums(name string, file io.ReadSeeker) (sums, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if sum, ok := m.sums[name]; ok {
-		return sum, nil
+	if known, ok := m.tags[name]; ok {
+		return known, nil
 	}
-	tag, crc := sha256.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	if _, err := io.Copy(io.MultiWriter(tag, crc), file); err != nil {
+	h, c := sha256.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(io.MultiWriter(h, c), file); err != nil {
 		return sums{}, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return sums{}, err
 	}
-	sum := sums{`"` + base64.RawURLEncoding.EncodeToString(tag.Sum(nil)[:18]) + `"`, base64.StdEncoding.EncodeToString(crc.Sum(nil))}
-	m.sums[name] = sum
-	return sum, nil
+	out := sums{`"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`, base64.StdEncoding.EncodeToString(c.Sum(nil))}
+	m.tags[name] = out
+	return out, nil
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,12 @@ type Config struct {
 	Cache int64
 	// MaxBody bounds a request's body, decompressed; 0 is 64 MiB.
 	MaxBody int64
+	// NPMUpstream is the registry that the one below /npm lies over, without credentials and a query; nil for none.
+	NPMUpstream *url.URL
+	// NPMPassThrough passes requests to the upstream registry through, with their credentials, where they would be redirected.
+	NPMPassThrough bool
+	// NPMTimeout is how long an audit waits for the upstream registry; 0 is 5 seconds.
+	NPMTimeout time.Duration
 	// Logger is told of errors and swaps, never of what was asked; nil is silence.
 	Logger *slog.Logger
 }
@@ -59,6 +66,7 @@ type Server struct {
 	count   atomic.Uint64
 	swap    sync.Mutex
 	metrics *metrics
+	npm     *http.Transport // to the upstream registry
 }
 
 // New makes a server that is not ready until the first [Server.Swap].
@@ -69,10 +77,13 @@ func New(conf Config) *Server {
 	if conf.Cache == 0 {
 		conf.Cache = defaultCache
 	}
+	if conf.NPMTimeout == 0 {
+		conf.NPMTimeout = defaultNPMTimeout
+	}
 	if conf.Publisher == "" {
 		conf.Publisher = "rapsheet"
 	}
-	s := &Server{conf: conf, log: conf.Logger, metrics: newMetrics()}
+	s := &Server{conf: conf, log: conf.Logger, metrics: newMetrics(), npm: npmTransport()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -81,10 +92,11 @@ func New(conf Config) *Server {
 
 // generation is a snapshot as long as somebody uses it.
 type generation struct {
-	ix    *index.Index
-	meta  index.Meta
-	files *files
-	times []int64 // when records were modified, see modifiedTimes
+	ix       *index.Index
+	meta     index.Meta
+	files    *files
+	composer composerAll
+	times    []int64 // when records were modified, see modifiedTimes
 	// users counts requests, and one for being the current generation; at 0 it is closed.
 	users atomic.Int64
 }
@@ -114,6 +126,7 @@ func (s *Server) Swap(ix *index.Index) error {
 
 // Close ends serving: requests from now on get 503, and the snapshot is closed when the last request has ended.
 func (s *Server) Close() {
+	defer s.npm.CloseIdleConnections()
 	if old := s.current.Swap(nil); old != nil {
 		old.release()
 	}
@@ -159,11 +172,16 @@ func (s *Server) Handler() http.Handler {
 	s.pageRoutes(mux)
 	s.osvRoutes(mux)
 	s.bucketRoutes(mux)
+	s.npmRoutes(mux)
+	s.composerRoutes(mux)
+	s.ecosystemRoutes(mux)
+	s.grypeRoutes(mux)
+	s.trivyRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	return s.paths(s.metrics.observe(compressed(mux)))
+	return s.paths(s.metrics.observe(s.npmOverlay(compressed(mux))))
 }
 
 // Metrics serves the metrics in Prometheus' text format, for a port of its own.

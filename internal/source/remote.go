@@ -24,6 +24,7 @@ import (
 
 	"github.com/rapsheet/rapsheet/internal/atomicfile"
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/httpretry"
 )
 
 // errUnchanged says that a file still has the ETag it was asked with.
@@ -158,7 +159,8 @@ func (r *remote) do(ctx context.Context, u *url.URL, header map[string]string) (
 		return resp, nil
 	case code == http.StatusTooManyRequests, code >= 500, code == http.StatusRequestTimeout:
 		resp.Body.Close()
-		return nil, &temporary{&StatusError{shown(u), code}, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		after, _ := httpretry.After(resp.Header, time.Now())
+		return nil, &temporary{&StatusError{shown(u), code}, after}
 	default:
 		resp.Body.Close()
 		return nil, &StatusError{shown(u), code}
@@ -179,17 +181,6 @@ func (r *remote) failed(u *url.URL, err error, stalled bool) error {
 		return err
 	}
 	return &temporary{err: err}
-}
-
-// retryAfter reads the header (RFC 9110, section 10.2.3): seconds or a date.
-func retryAfter(s string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil {
-		return time.Duration(min(max(n, 0), 1<<31)) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(t.Sub(now), 0)
-	}
-	return 0
 }
 
 // watchedBody fails a read when no byte came for the idle time.

@@ -123,7 +123,7 @@ func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
 		return nil, err
 	}
 	// The checksum of a compressed stream stands at its end.
-	if _, err := io.Copy(io.Discard, &contextReader{ctx, r}); err != nil && len(t.notes) == 0 {
+	if _, err := io.Copy(io.Discard, bounded.Context(ctx, r)); err != nil && len(t.notes) == 0 {
 		t.notes = newBuilder(lim).tree(nil, fmt.Errorf("behind the end of the tar: %w", err)).notes
 	}
 	if err := ctx.Err(); err != nil {
@@ -131,18 +131,6 @@ func ReadTar(ctx context.Context, r io.Reader, lim Limits) (*Tree, error) {
 		return nil, err
 	}
 	return t, nil
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // openTar reads the headers of a tar. Files are read in place if at is not nil, in which case r is an [io.Seeker] over
@@ -193,7 +181,7 @@ func openTar(ctx context.Context, r io.Reader, at io.ReaderAt, lim Limits) (*Tre
 					}
 				}
 				node.at = s.f
-				if node.off, err = s.copy(&contextReader{ctx, in}, h.Size); err != nil {
+				if node.off, err = s.copy(bounded.Context(ctx, in), h.Size); err != nil {
 					if ctx.Err() != nil {
 						return fail(ctx.Err())
 					}
@@ -306,15 +294,10 @@ func (b *builder) node(h *tar.Header) (n *Node, keep bool) {
 const maxZipDirectory = 64 << 20
 
 func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, error) {
-	dir := &directoryReader{r: at, left: maxZipDirectory}
-	z, err := zip.NewReader(dir, size)
+	z, err := bounded.Zip(at, size, maxZipDirectory)
 	if err != nil {
-		if dir.left < 0 {
-			err = &bounded.LimitError{What: "the zip's directory", Limit: maxZipDirectory}
-		}
 		return nil, err
 	}
-	dir.free = true
 	starts, odd, err := pkgarchive.Entries(ctx, at, z.File)
 	if err != nil {
 		return nil, err
@@ -344,22 +327,6 @@ func openZipTree(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*
 		}
 	}
 	return b.tree(nil, nil), nil
-}
-
-// directoryReader bounds what is read of a zip's directory, until it is freed.
-type directoryReader struct {
-	r    io.ReaderAt
-	left int64
-	free bool
-}
-
-func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
-	if !d.free {
-		if d.left -= int64(len(p)); d.left < 0 {
-			return 0, errors.New("too large")
-		}
-	}
-	return d.r.ReadAt(p, off)
 }
 
 // FirstName gives the name of a tar's first entry, "" for what is no tar; plain says that it is not compressed.

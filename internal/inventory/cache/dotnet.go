@@ -18,6 +18,7 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/nugetconfig"
 )
 
 // maxNuspec bounds a nuspec and what NuGet writes beside a package, in bytes.
@@ -66,6 +67,9 @@ func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Si
 	if metadata {
 		ev, bad = nugetSource(l, in)
 	}
+	if metadata && bad == nil && ev.Origin == rapsheet.OriginUnknown {
+		ev = nugetConfigured(in, id)
+	}
 	if b, ok := in.Sibling(sum, maxNuspec); ok {
 		ev.Digests = inventory.Integrity([]string{"sha512-" + strings.TrimSpace(string(b))})
 	}
@@ -86,6 +90,14 @@ func readNuGetPackage(ctx context.Context, in *inventory.File, out *inventory.Si
 		return l.End(err)
 	}
 	return l.End(bad)
+}
+
+// nugetConfigured is the evidence of a package that nothing is written down of, by the sources that the user restores from. Which
+// project it was restored for, and from which of that project's sources, is not known.
+func nugetConfigured(in *inventory.File, id string) rapsheet.Evidence {
+	folder := path.Dir(path.Dir(path.Dir(in.Rel)))
+	sources := in.Once("nuget's sources above "+folder, func() any { return nugetconfig.User(in, folder) }).(*nugetconfig.Sources)
+	return sources.Evidence(id)
 }
 
 // nugetSource is the evidence of .nupkg.metadata: version 1 has the hash, version 2 (NuGet 5.9) the source too,

@@ -87,6 +87,18 @@ func TestNuGet(t *testing.T) {
 			"unread .nuget/packages/strange/.nupkg.metadata: not in a directory <id>/<version>",
 			"dotnet/sdk/NuGetFallbackFolder/oldest/4.3.0/oldest.4.3.0.nupkg.sha512 oldest@4.3.0 " + digest,
 		}},
+		{"what the user restores from, where nothing is written down", map[string]string{
+			"home/a/.nuget/NuGet/NuGet.Config":                              `<configuration><packageSources><add key="corp" value="https://user:secret@nuget.corp.example/v3/index.json"/></packageSources></configuration>`,
+			"home/a/.nuget/packages/old/1.0.0/.nupkg.metadata":              `{"version": 1, "contentHash": "x"}`,
+			"home/a/.nuget/packages/new/1.0.0/.nupkg.metadata":              `{"version": 2, "source": "https://api.nuget.org/v3/index.json"}`,
+			"home/a/.nuget/packages/oldest/4.3.0/oldest.4.3.0.nupkg.sha512": sha,
+			"home/b/.nuget/packages/old/1.0.0/.nupkg.metadata":              `{"version": 1, "contentHash": "x"}`,
+		}, false, []string{
+			"home/a/.nuget/packages/new/1.0.0/.nupkg.metadata new@1.0.0 registry api.nuget.org",
+			"home/a/.nuget/packages/old/1.0.0/.nupkg.metadata old@1.0.0 nuget.corp.example",
+			"home/a/.nuget/packages/oldest/4.3.0/oldest.4.3.0.nupkg.sha512 oldest@4.3.0 " + digest,
+			"home/b/.nuget/packages/old/1.0.0/.nupkg.metadata old@1.0.0",
+		}},
 		{"a tool of dotnet (https://learn.microsoft.com/dotnet/core/tools/global-tools)", map[string]string{
 			".dotnet/tools/.store/evil.tool/1.0.0/evil.tool/1.0.0/.nupkg.metadata":  metadata,
 			".dotnet/tools/.store/evil.tool/1.0.0/evil.tool/1.0.0/evil.tool.nuspec": clienttest.Nuspec("Evil.Tool", "1.0.0"),

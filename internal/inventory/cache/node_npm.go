@@ -251,7 +251,7 @@ func (b *npmBucket) sumUp(out *inventory.Sink) {
 // archivedPackage reads name and version from an npm archive: the package.json in the directory at its top, whatever
 // that is called, as npm unpacks it.
 func archivedPackage(ctx context.Context, r io.Reader) (called, error) {
-	plain, compression, err := bounded.Decompress(&stoppable{ctx, r}, maxNPMUnpacked)
+	plain, compression, err := bounded.Decompress(bounded.Context(ctx, r), maxNPMUnpacked)
 	if err != nil {
 		return called{}, err
 	}
@@ -284,17 +284,4 @@ func archivedPackage(ctx context.Context, r io.Reader) (called, error) {
 		}
 		return p, nil
 	}
-}
-
-// stoppable reads no more once its time is over.
-type stoppable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (s *stoppable) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return s.r.Read(p)
 }

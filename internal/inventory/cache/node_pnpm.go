@@ -168,7 +168,7 @@ func readPNPMDatabase(ctx context.Context, in *inventory.File, out *inventory.Si
 		return err
 	}
 	if wal, err := openSibling(in, "index.db-wal"); err == nil {
-		err = copyTo(db+"-wal", &stoppable{ctx, wal})
+		err = copyTo(db+"-wal", bounded.Context(ctx, wal))
 		wal.Close()
 		if err != nil {
 			return err

@@ -156,7 +156,7 @@ func readHTTPAnswer(r io.ReaderAt, size int64) (a httpAnswer, err error) {
 	}
 	err = p.object(whole, func(key string, v packedValue) error {
 		if key != "response" {
-			return p.skip(v, 0)
+			return p.skip(v)
 		}
 		return p.object(v, func(key string, v packedValue) error {
 			switch {
@@ -167,7 +167,7 @@ func readHTTPAnswer(r io.ReaderAt, size int64) (a httpAnswer, err error) {
 			case key == "headers":
 				return p.object(v, a.header(p))
 			}
-			return p.skip(v, 0)
+			return p.skip(v)
 		})
 	})
 	return a, err
@@ -187,13 +187,13 @@ func (a *httpAnswer) header(p *packed) func(string, packedValue) error {
 		case "content-encoding":
 			into = &a.encoding
 		default:
-			return p.skip(v, 0)
+			return p.skip(v)
 		}
 		*into, err = p.text(v, 1<<10)
 		if err != nil {
 			return err
 		}
-		return p.skip(v, 0)
+		return p.skip(v)
 	}
 }
 

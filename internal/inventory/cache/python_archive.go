@@ -3,12 +3,10 @@ package cache
 import (
 	"archive/tar"
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
-	"net/textproto"
 	"path"
 	"strings"
 
@@ -16,16 +14,16 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 )
 
 // Limits of one archive that is asked for its name: what is read of the directory of a zip and of its metadata, what
 // is decompressed of a tar, how many of its members are passed, and what is read of core metadata, in bytes.
 const (
-	maxZipRead       = 16 << 20
-	maxTarRead       = 64 << 20
-	maxTarMembers    = 20_000
-	maxCoreMetadata  = 1 << 20
-	maxMetadataLines = 10_000
+	maxZipRead      = 16 << 20
+	maxTarRead      = 64 << 20
+	maxTarMembers   = 20_000
+	maxCoreMetadata = 1 << 20
 )
 
 // distribution is a package's name and version as an archive says it, and as the directory in it is named.
@@ -143,34 +141,10 @@ func tarIn(r io.Reader) (distribution, error) {
 	return distribution{}, errNoPackage
 }
 
-// coreMetadata reads name and version of core metadata (specifications/core-metadata), which come before
-// any text. What cannot be read leaves them empty.
+// coreMetadata reads core metadata, of which no more than 1 MiB counts. What cannot be read leaves name and version empty.
 func coreMetadata(r io.Reader) (d distribution) {
-	s := bufio.NewScanner(io.LimitReader(r, maxCoreMetadata))
-	s.Buffer(nil, maxCoreMetadata)
-	for n := 0; s.Scan() && n < maxMetadataLines; n++ {
-		line := strings.TrimSuffix(s.Text(), "\r")
-		if n == 0 {
-			line = strings.TrimPrefix(line, string(inventory.BOM))
-		}
-		if line == "" {
-			break // the headers are over
-		}
-		key, value, ok := strings.Cut(line, ":")
-		if !ok || key == "" || key[0] == ' ' || key[0] == '\t' {
-			continue
-		}
-		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(key) {
-		case "Name":
-			if d.name == "" {
-				d.name = value
-			}
-		case "Version":
-			if d.version == "" {
-				d.version = value
-			}
-		}
-	}
+	b, _ := io.ReadAll(io.LimitReader(r, maxCoreMetadata))
+	d.name, d.version = pkgarchive.CoreMetadata(b)
 	return d
 }
 

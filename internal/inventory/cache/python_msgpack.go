@@ -159,7 +159,15 @@ func (p *packed) text(v packedValue, limit int64) (string, error) {
 }
 
 // skip passes over what v holds.
-func (p *packed) skip(v packedValue, depth int) error {
+func (p *packed) skip(v packedValue) error {
+	return p.walk(v, 0, func(packedValue) error { return nil })
+}
+
+// walk calls each for v, and then for all that it holds, in their order; depth is how deep v stands.
+func (p *packed) walk(v packedValue, depth int, each func(packedValue) error) error {
+	if err := each(v); err != nil {
+		return err
+	}
 	n := v.n
 	switch v.kind {
 	case packedMap:
@@ -176,7 +184,7 @@ func (p *packed) skip(v packedValue, depth int) error {
 		if err != nil {
 			return err
 		}
-		if err := p.skip(inner, depth+1); err != nil {
+		if err := p.walk(inner, depth+1, each); err != nil {
 			return err
 		}
 	}
@@ -187,7 +195,7 @@ func (p *packed) skip(v packedValue, depth int) error {
 // of a value is passed over.
 func (p *packed) object(v packedValue, each func(key string, v packedValue) error) error {
 	if v.kind != packedMap {
-		return p.skip(v, 0)
+		return p.skip(v)
 	}
 	for range v.n {
 		k, err := p.next()
@@ -198,7 +206,7 @@ func (p *packed) object(v packedValue, each func(key string, v packedValue) erro
 		if err != nil {
 			return err
 		}
-		if err := p.skip(k, 0); err != nil {
+		if err := p.skip(k); err != nil {
 			return err
 		}
 		member, err := p.next()

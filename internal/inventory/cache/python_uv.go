@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -163,43 +162,19 @@ func readUvPointer(b []byte) (uvPointer, error) {
 	var u uvPointer
 	v, err := p.next()
 	if err == nil {
-		err = u.collect(p, v, 0)
+		err = p.walk(v, 0, func(v packedValue) error {
+			s, err := p.text(v, 256)
+			if s != "" && len(u.texts) < 256 {
+				u.texts = append(u.texts, s)
+			}
+			return err
+		})
 	}
 	if err != nil {
 		return u, err
 	}
 	u.urls = fileURLs(b[p.pos:])
 	return u, nil
-}
-
-func (u *uvPointer) collect(p *packed, v packedValue, depth int) error {
-	n := v.n
-	switch v.kind {
-	case packedText:
-		s, err := p.text(v, 256)
-		if s != "" && len(u.texts) < 256 {
-			u.texts = append(u.texts, s)
-		}
-		return err
-	case packedMap:
-		n *= 2
-	case packedArray:
-	default:
-		return nil
-	}
-	if depth > inventory.MaxNesting {
-		return fmt.Errorf("nested deeper than %d", inventory.MaxNesting)
-	}
-	for ; n > 0; n-- {
-		inner, err := p.next()
-		if err != nil {
-			return err
-		}
-		if err := u.collect(p, inner, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // fileSuffixes are the ends of the names of distribution files.

@@ -16,15 +16,13 @@ type zipFile = zip.File
 
 // listZip lists the entries of a zip of that size. Names in it are data.
 func listZip(at io.ReaderAt, size int64) ([]*zipFile, error) {
-	limited := &listingAt{at: at, left: maxZipDirectory}
-	z, err := zip.NewReader(limited, size)
+	z, err := bounded.Zip(at, size, maxZipDirectory)
+	if errors.As(err, new(*bounded.LimitError)) {
+		return nil, errors.New("a zip with too many files to list")
+	}
 	if err != nil {
-		if limited.left < 0 {
-			return nil, errZipDirectory
-		}
 		return nil, errors.New("not a valid zip file")
 	}
-	limited.open = true // entries are read one by one, within limits of their own
 	return z.File, nil
 }
 
@@ -36,24 +34,6 @@ func readZipped(f *zipFile, limit int64) ([]byte, error) {
 	}
 	defer r.Close()
 	return bounded.ReadAll(r, limit, "file in the archive")
-}
-
-var errZipDirectory = errors.New("a zip with too many files to list")
-
-// listingAt reads no more than left bytes until it is open. It is for one goroutine.
-type listingAt struct {
-	at   io.ReaderAt
-	left int64
-	open bool
-}
-
-func (l *listingAt) ReadAt(p []byte, off int64) (int, error) {
-	if !l.open {
-		if l.left -= int64(len(p)); l.left < 0 {
-			return 0, errZipDirectory
-		}
-	}
-	return l.at.ReadAt(p, off)
 }
 
 // hexDigits reports whether s is of lower-case hexadecimal digits.

@@ -6,5 +6,5 @@ func ParseReference(s string) (string, error) {
 	return r.String(), err
 }
 
-// RetryAfter reads a header of that name.
-var RetryAfter = retryAfter
+// Pause is how long to wait by a header.
+var Pause = pause

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/archive"
 )
@@ -92,14 +93,14 @@ func (s *scan) read(l *layer, d descriptor, diffID string) error {
 		}
 	}()
 	if at, size, ok := inPlace(blob); ok {
-		if _, err := io.Copy(io.MultiWriter(raw, plain), &contextReader{s, io.NewSectionReader(at, 0, size)}); err != nil {
+		if _, err := io.Copy(io.MultiWriter(raw, plain), bounded.Context(s.ctx, io.NewSectionReader(at, 0, size))); err != nil {
 			return err
 		}
 		if l.tree, err = archive.Open(s.ctx, at, size, lim); err != nil {
 			return err
 		}
 	} else {
-		in := io.TeeReader(&contextReader{s, blob}, raw)
+		in := io.TeeReader(bounded.Context(s.ctx, blob), raw)
 		r, err := archive.Decompress(in, lim.Bytes)
 		if err != nil {
 			return err
@@ -146,18 +147,6 @@ func inPlace(r io.Reader) (at io.ReaderAt, size int64, ok bool) {
 		return nil, 0, false
 	}
 	return f, st.Size(), true
-}
-
-type contextReader struct {
-	s *scan
-	r io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // image walks an image's layers. Its paths are shown below shown.

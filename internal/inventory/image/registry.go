@@ -11,13 +11,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/httpretry"
 )
 
 // Credentials gives the user and the password for a registry, by its lower-case host and port; ok is false if there
@@ -208,7 +208,7 @@ func (r *registry) get(ctx context.Context, path string, accept []string) (*http
 		cancel(nil)
 		if busy := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500; busy && try < maxTries {
 			select {
-			case <-time.After(retryAfter(resp.Header.Get("Retry-After"), time.Second<<(try-1))):
+			case <-time.After(pause(resp.Header, time.Second<<(try-1))):
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -225,16 +225,13 @@ func (r *registry) get(ctx context.Context, path string, accept []string) (*http
 	}
 }
 
-// retryAfter is how long to wait by a Retry-After (RFC 9110, section 10.2.3), in seconds or a date, or else otherwise; no
-// longer than maxWait.
-func retryAfter(header string, otherwise time.Duration) time.Duration {
-	wait := otherwise
-	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
-		wait = time.Duration(n) * time.Second
-	} else if at, err := http.ParseTime(header); err == nil {
-		wait = time.Until(at)
+// pause is how long to wait by the header of a busy registry, or else otherwise; no longer than maxWait.
+func pause(h http.Header, otherwise time.Duration) time.Duration {
+	wait, ok := httpretry.After(h, time.Now())
+	if !ok {
+		wait = otherwise
 	}
-	return max(0, min(wait, maxWait))
+	return min(wait, maxWait)
 }
 
 // plainError is the error of a request without its URL, which a redirect may have given a signature.

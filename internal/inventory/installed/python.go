@@ -3,12 +3,12 @@ package installed
 import (
 	"bytes"
 	"context"
-	"net/textproto"
 	"path"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
@@ -29,9 +29,7 @@ func isPythonMetadata(base, file string) bool {
 	return strings.HasSuffix(base, ".egg-info")
 }
 
-// readPythonMetadata reads core metadata: headers as in a mail
-// (packaging.python.org/en/latest/specifications/core-metadata/), of which name and version come
-// before any text. What pip was told to install instead of a name stands in direct_url.json beside
+// readPythonMetadata reads core metadata. What pip was told to install instead of a name stands in direct_url.json beside
 // it (PEP 610).
 func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	b, err := in.Text()
@@ -39,27 +37,7 @@ func readPythonMetadata(ctx context.Context, in *inventory.File, out *inventory.
 		return err
 	}
 	l := inventory.NewList(ctx, out, "PyPI")
-	var name, version string
-	for n, line := range bytes.Split(b, []byte("\n")) {
-		line = bytes.TrimRight(line, "\r")
-		if len(line) == 0 || n > 10_000 {
-			break // the headers are over
-		}
-		key, value, ok := strings.Cut(string(line), ":")
-		if !ok || key == "" || key[0] == ' ' || key[0] == '\t' {
-			continue // a continuation
-		}
-		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(key) {
-		case "Name":
-			if name == "" {
-				name = value
-			}
-		case "Version":
-			if version == "" {
-				version = value
-			}
-		}
-	}
+	name, version := pkgarchive.CoreMetadata(b)
 	ev := pythonOrigin(l, in)
 	// The directory is named by the installer, from what it asked the index for.
 	at, atVersion := distribution(in.Path)
@@ -103,39 +81,50 @@ func pythonOrigin(l *inventory.List, in *inventory.File) rapsheet.Evidence {
 	return configuredIndex(in)
 }
 
-// configuredIndex is the evidence of a distribution that came from an index, of which only the configuration
-// of its environment says which: pip.conf beside lib, pip.ini on Windows. What other programs installed did not
-// ask pip's configuration.
+// configuredIndex is the evidence of a distribution that came from an index, of which only the configuration of what
+// installed it says which: "Recording installed projects" has INSTALLER name that program.
 func configuredIndex(in *inventory.File) rapsheet.Evidence {
 	environment, ok := environmentOf(path.Dir(in.Rel))
 	if !ok {
 		return rapsheet.Evidence{}
 	}
-	pip := in.Once("pip.conf "+environment, func() any {
-		var files [][]byte
-		for _, name := range []string{"pip.conf", "pip.ini"} {
-			if b, ok := in.ReadFile(path.Join(environment, name), pythonconfig.MaxSize); ok {
-				files = append(files, b)
+	b, ok := in.Sibling("INSTALLER", 1<<10)
+	if !ok {
+		return rapsheet.Evidence{}
+	}
+	installer := string(bytes.TrimSpace(b))
+	indexes := in.Once("indexes of "+installer+" "+environment, func() any { return indexesOf(in, installer, environment) }).(*pythonconfig.Indexes)
+	return indexes.Evidence()
+}
+
+// indexesOf gives what the program that installed into an environment was configured for. An environment in
+// a project is taken for the project's.
+func indexesOf(in *inventory.File, installer, environment string) *pythonconfig.Indexes {
+	project := path.Dir(environment)
+	switch tool, _, _ := strings.Cut(installer, " "); strings.ToLower(tool) {
+	case "pip":
+		// Pipenv has pip do the work, with the indexes of its own file (PIPENV_VENV_IN_PROJECT).
+		if path.Base(environment) == ".venv" {
+			if own := pythonconfig.Project(in, project, "pipenv"); own != nil {
+				return own
 			}
 		}
-		return pythonconfig.ReadPip(files...)
-	}).(*pythonconfig.Pip)
-	host := pip.Host()
-	if host == "" {
-		return rapsheet.Evidence{}
+		return pythonconfig.Pip(in, environment)
+	case "uv":
+		return pythonconfig.Uv(in, project)
+	case "poetry", "pdm":
+		if own := pythonconfig.Project(in, project, installer); own != nil {
+			return own
+		}
 	}
-	// "Recording installed projects": INSTALLER names the program.
-	if b, ok := in.Sibling("INSTALLER", 1<<10); !ok || string(bytes.TrimSpace(b)) != "pip" {
-		return rapsheet.Evidence{}
-	}
-	return rapsheet.Evidence{Origin: rapsheet.OriginRegistry, Host: host}
+	return &pythonconfig.Indexes{}
 }
 
 // environmentOf gives the root of the environment that a distribution's metadata directory is installed
-// in: above lib/python3.11/site-packages, or Lib/site-packages on Windows.
+// in: above lib/python3.11/site-packages (Debian's own: dist-packages), or Lib/site-packages on Windows.
 func environmentOf(info string) (string, bool) {
 	packages := path.Dir(info)
-	if path.Base(packages) != "site-packages" {
+	if name := path.Base(packages); name != "site-packages" && name != "dist-packages" {
 		return "", false
 	}
 	lib := path.Dir(packages)

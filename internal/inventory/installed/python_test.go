@@ -50,6 +50,35 @@ func TestPython(t *testing.T) {
 			"x/" + site + "a-1.0.dist-info/METADATA a@1.0",
 			"y/src/a-1.0.dist-info/METADATA a@1.0",
 		}},
+		{"what each program was configured for", map[string]string{
+			"etc/pip.conf": "[global]\nindex-url = https://user:secret@system.example/simple\n",
+			"usr/local/lib/python3.11/dist-packages/a-1.0.dist-info/METADATA":  metadata,
+			"usr/local/lib/python3.11/dist-packages/a-1.0.dist-info/INSTALLER": "pip\n",
+			"home/b/.config/pip/pip.conf":                                      "[install]\nindex-url = https://user:secret@home.example/simple\n",
+			"home/b/.local/" + site + "a-1.0.dist-info/METADATA":               metadata,
+			"home/b/.local/" + site + "a-1.0.dist-info/INSTALLER":              "pip\n",
+			"home/b/env/Pipfile": "[[source]]\nname = \"corp\"\nurl = \"https://user:secret@pipenv.example/simple\"\n",
+			"home/b/env/.venv/" + site + "a-1.0.dist-info/METADATA":     metadata,
+			"home/b/env/.venv/" + site + "a-1.0.dist-info/INSTALLER":    "pip\n",
+			"home/b/uv/pyproject.toml":                                  "[[tool.uv.index]]\nurl = \"https://user:secret@uv.example/simple\"\ndefault = true\n",
+			"home/b/uv/.venv/" + site + "a-1.0.dist-info/METADATA":      metadata,
+			"home/b/uv/.venv/" + site + "a-1.0.dist-info/INSTALLER":     "uv",
+			"home/b/poetry/pyproject.toml":                              "[[tool.poetry.source]]\nname = \"corp\"\nurl = \"https://user:secret@poetry.example/simple\"\n",
+			"home/b/poetry/.venv/" + site + "a-1.0.dist-info/METADATA":  metadata,
+			"home/b/poetry/.venv/" + site + "a-1.0.dist-info/INSTALLER": "Poetry 2.1.3",
+			"home/b/poetry/.venv/" + site + "b-1.0.dist-info/METADATA":  clienttest.Metadata("b", "1.0"),
+			"home/b/poetry/.venv/" + site + "b-1.0.dist-info/INSTALLER": "Poetry 1.7.0",
+			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/METADATA":     metadata,
+			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/INSTALLER":    "pdm",
+		}, []string{
+			"home/b/.local/" + site + "a-1.0.dist-info/METADATA a@1.0 home.example",
+			"home/b/env/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry pipenv.example",
+			"home/b/pdm/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0",
+			"home/b/poetry/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry poetry.example",
+			"home/b/poetry/.venv/" + site + "b-1.0.dist-info/METADATA b@1.0",
+			"home/b/uv/.venv/" + site + "a-1.0.dist-info/METADATA a@1.0 registry uv.example",
+			"usr/local/lib/python3.11/dist-packages/a-1.0.dist-info/METADATA a@1.0 system.example",
+		}},
 		// The shape is that of pipx 1.7: src/pipx/pipx_metadata_file.py.
 		{"pipx", map[string]string{
 			"venvs/a/pipx_metadata.json": `{"main_package": {"package": "a", "package_or_url": "a", "package_version": "1.0", "pip_args": ["--index-url=https://user:secret@pypi.corp.example/simple"], "suffix": ""},
@@ -120,6 +149,27 @@ func TestPython(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
+	}
+}
+
+// The environment of the user who scans counts where it is in effect.
+func TestPythonEnvironment(t *testing.T) {
+	const info = "env/lib/python3.11/site-packages/a-1.0.dist-info/"
+	root := clienttest.Tree(t, map[string]string{info + "METADATA": clienttest.Metadata("a", "1.0"), info + "INSTALLER": "pip\n"})
+	getenv := func(name string) string {
+		return map[string]string{"PIP_INDEX_URL": "https://user:secret@pypi.corp.example/simple", "PIP_CONFIG_FILE": "/dev/null"}[name]
+	}
+	for _, tt := range []struct {
+		as   string
+		want string
+	}{
+		{"/work", info + "METADATA a@1.0 registry pypi.corp.example"},
+		{"/home/bert", info + "METADATA a@1.0"},
+	} {
+		opt := inventory.Options{Kinds: installed.Kinds(), Getenv: getenv, As: tt.as}
+		if got := clienttest.Lines(t, root, inventory.Walk(t.Context(), root, opt)); !slices.Equal(got, []string{tt.want}) {
+			t.Errorf("%s: got %q, want %q", tt.as, got, tt.want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
 
@@ -109,7 +110,7 @@ func readUvReceipt(ctx context.Context, in *inventory.File, out *inventory.Sink)
 	if len(b) > maxReceipt {
 		return errors.New("larger than any receipt of uv's: not read")
 	}
-	if deepTOML(b) {
+	if bounded.Deep(b, inventory.MaxNesting, maxReceiptDots) {
 		return errors.New("nested deeper than any receipt of uv's: not read")
 	}
 	doc := map[string]any{}
@@ -154,28 +155,6 @@ func tables(v any) []map[string]any {
 		return all
 	}
 	return nil
-}
-
-// deepTOML reports whether more brackets or dotted parts follow each other than a parser should be given. It counts
-// those in strings too, which only refuses more.
-func deepTOML(b []byte) bool {
-	depth, dots := 0, 0
-	for _, c := range b {
-		switch c {
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(0, depth-1)
-		case '.':
-			dots++
-		case '\n':
-			dots = 0
-		}
-		if depth > inventory.MaxNesting || dots > maxReceiptDots {
-			return true
-		}
-	}
-	return false
 }
 
 // uvSource is the evidence of one requirement of a receipt.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
 
@@ -59,7 +60,7 @@ func readSwiftWorkspace(ctx context.Context, in *inventory.File, out *inventory.
 			// A registry's package is known by its identity, which is no address.
 			err = l.Add(d.PackageRef.Identity, d.State.Version, 0, rapsheet.Evidence{Origin: rapsheet.OriginRegistry})
 		case strings.Contains(location, "://") || strings.Contains(location, "@"):
-			err = l.Add(swiftName(location), version, 0, l.Git(location))
+			err = l.Add(ecosystem.SwiftName(location), version, 0, l.Git(location))
 		default:
 			err = l.Add(d.PackageRef.Identity, version, 0, inventory.Local(location))
 		}
@@ -71,22 +72,4 @@ func readSwiftWorkspace(ctx context.Context, in *inventory.File, out *inventory.
 		return l.End(fmt.Errorf("version %d of workspace-state.json is not known: there may be more", state.Version))
 	}
 	return l.End(nil)
-}
-
-// swiftName is the SwiftURL name of a repository: "github.com/apple/swift-nio" for
-// https://github.com/apple/swift-nio.git and git@github.com:apple/swift-nio.git; no user, no password.
-func swiftName(location string) string {
-	name := location
-	if _, rest, ok := strings.Cut(location, "://"); ok {
-		name = rest
-	} else if host, rest, ok := strings.Cut(location, ":"); ok {
-		name = host + "/" + rest
-	}
-	if host, rest, ok := strings.Cut(name, "/"); ok {
-		name = strings.ToLower(host[strings.LastIndexByte(host, '@')+1:]) + "/" + rest
-	}
-	if strings.Contains(name, "@") || strings.Contains(name, "://") {
-		return "" // what is before it may be a password
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
 }

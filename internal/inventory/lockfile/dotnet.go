@@ -3,11 +3,13 @@ package lockfile
 import (
 	"context"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/nugetconfig"
 )
 
 // NuGet's own hashes are not digests of what the registry serves and are left
@@ -18,6 +20,21 @@ import (
 
 const nuGet = "NuGet"
 
+// nuGetSources are those that NuGet is configured for in the directory that the file is in, read when first needed.
+type nuGetSources struct {
+	in *inventory.File
+	*nugetconfig.Sources
+}
+
+// of is the evidence of a package that the file says no source of.
+func (s *nuGetSources) of(id string) rapsheet.Evidence {
+	if s.Sources == nil {
+		dir := path.Dir(s.in.Rel)
+		s.Sources = s.in.Once("nuget's sources in "+dir, func() any { return nugetconfig.Project(s.in, dir) }).(*nugetconfig.Sources)
+	}
+	return s.Evidence(id)
+}
+
 // readPackagesLock reads packages.lock.json
 // (https://learn.microsoft.com/nuget/consume-packages/package-references-in-project-files#locking-dependencies):
 // target framework → package → what was resolved. A package used by several frameworks is sent for each.
@@ -27,6 +44,7 @@ func readPackagesLock(ctx context.Context, in *inventory.File, out *inventory.Si
 		return err
 	}
 	l := inventory.NewList(ctx, out, nuGet)
+	sources := nuGetSources{in: in}
 	err = readJSON(b, func(d *document, key string) error {
 		if key != "dependencies" {
 			return d.skip()
@@ -47,7 +65,11 @@ func readPackagesLock(ctx context.Context, in *inventory.File, out *inventory.Si
 				if err != nil {
 					return err
 				}
-				return l.Add(name, resolved, line, projectEvidence(kind))
+				ev := projectEvidence(kind)
+				if ev.Origin == rapsheet.OriginUnknown {
+					ev = sources.of(name)
+				}
+				return l.Add(name, resolved, line, ev)
 			})
 		})
 	})
@@ -88,7 +110,7 @@ func (d *document) libraries(all *[]library) error {
 
 // readProjectAssets reads obj/project.assets.json, what NuGet's restore resolved.
 // Which source a package came from is not said; when restore had one only, or
-// several on one host, it is that.
+// several on one host, it is that, and else the configuration may say it.
 func readProjectAssets(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	b, err := in.Text()
 	if err != nil {
@@ -120,10 +142,15 @@ func readProjectAssets(ctx context.Context, in *inventory.File, out *inventory.S
 	})
 	l := inventory.NewList(ctx, out, nuGet)
 	from := commonIndex(l, sources)
+	// The file is in obj/ of the project; files above that count.
+	configured := nuGetSources{in: in}
 	for _, lib := range found {
 		ev := projectEvidence(lib.kind)
 		if ev.Origin == rapsheet.OriginUnknown {
 			ev = from
+		}
+		if ev.Origin == rapsheet.OriginUnknown {
+			ev = configured.of(lib.name)
 		}
 		if err := l.Add(lib.name, lib.version, lib.line, ev); err != nil {
 			return l.End(err)
@@ -169,11 +196,12 @@ func readPackagesConfig(ctx context.Context, in *inventory.File, out *inventory.
 		return err
 	}
 	l := inventory.NewList(ctx, out, nuGet)
+	sources := nuGetSources{in: in}
 	err = readXML(b, "packages", func(e *element) error {
 		if e.Name.Local != "package" || e.parent() != "packages" {
 			return nil
 		}
-		return l.Add(e.attr("id"), e.attr("version"), e.line, rapsheet.Evidence{})
+		return l.Add(e.attr("id"), e.attr("version"), e.line, sources.of(e.attr("id")))
 	}, nil)
 	return l.End(err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
 const pypi = "PyPI"
@@ -121,7 +122,7 @@ func indexOrigin(l *inventory.List, at string) rapsheet.Evidence {
 }
 
 // readPdm reads pdm.lock: https://pdm-project.org/en/latest/usage/lockfile/. It
-// does not name indexes; with static URLs, the files do.
+// does not name indexes; with static URLs, the files do, and else the project beside it may.
 func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	doc, at, err := readTOMLFile(in, "package")
 	if err != nil {
@@ -130,6 +131,7 @@ func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 	l := inventory.NewList(ctx, out, pypi)
 	files := doc.table("metadata").table("files")
 	packages := doc.tables("package")
+	from := pythonconfig.Project(in, path.Dir(in.Rel), "pdm").Evidence()
 	for i, p := range packages {
 		name, version := p.text("name"), p.text("version")
 		own := p.tables("files")
@@ -146,6 +148,8 @@ func readPdm(ctx context.Context, in *inventory.File, out *inventory.Sink) error
 			ev = l.Archive(p.text("url"))
 		case len(own) > 0 && own[0].text("url") != "":
 			ev = l.Registry(own[0].text("url"))
+		default:
+			ev = from
 		}
 		ev.Digests = append(ev.Digests, inventory.Integrity(fileHashes(own))...)
 		if err := l.Add(name, version, lineAt(at, i, len(packages)), ev); err != nil {

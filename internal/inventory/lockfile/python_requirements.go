@@ -11,6 +11,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/inventory"
+	"github.com/rapsheet/rapsheet/internal/pythonconfig"
 )
 
 // readRequirements reads a requirements or constraints file the way pip does:
@@ -29,7 +30,7 @@ func readRequirements(ctx context.Context, in *inventory.File, out *inventory.Si
 	for _, line := range logical {
 		r.option(line.text)
 	}
-	r.from = commonIndex(r.l, r.indexes)
+	r.source(in)
 	for _, line := range logical {
 		if err := r.requirement(line.text, line.n); err != nil {
 			return r.l.End(err)
@@ -44,6 +45,8 @@ type requirements struct {
 	// indexes are the package indexes named in the file.
 	indexes map[string]string
 	replace bool
+	// further says that packages may also come from a page of links, a directory, or nowhere.
+	further bool
 	// from is the evidence of a requirement that says nothing else.
 	from rapsheet.Evidence
 	// odd counts lines that pip would not take, oddLine is the first.
@@ -118,10 +121,23 @@ func (r *requirements) option(line string) {
 		case "--extra-index-url":
 			// Beside it stands the index of --index-url, or the user's own, which the file does not say.
 			r.indexes["extra "+value] = value
+		case "-f", "--find-links", "--no-index":
+			r.further = true
 		}
 	}
 	if !r.replace && len(r.indexes) > 0 {
 		r.indexes["index"] = pypiIndex
+	}
+}
+
+// source finds the evidence of requirements that say nothing else: the indexes of the file, or else those that pip is
+// configured for where it is.
+func (r *requirements) source(in *inventory.File) {
+	switch {
+	case len(r.indexes) > 0:
+		r.from = commonIndex(r.l, r.indexes)
+	case !r.further:
+		r.from = in.Once("pip's indexes in "+path.Dir(in.Rel), func() any { return pythonconfig.Pip(in, path.Dir(in.Rel)) }).(*pythonconfig.Indexes).Evidence()
 	}
 }
 
@@ -323,7 +339,7 @@ func readConda(ctx context.Context, in *inventory.File, out *inventory.Sink) err
 				r.option(item.Value)
 			}
 		}
-		r.from = commonIndex(r.l, r.indexes)
+		r.source(in)
 		for _, item := range pip.Content {
 			if item = resolve(item); item.Kind != yaml.ScalarNode {
 				continue

@@ -2,9 +2,9 @@ package lockfile
 
 import (
 	"context"
-	"strings"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 )
 
@@ -70,25 +70,6 @@ func (d *document) swiftPins(l *inventory.List) error {
 		case kind == "localSourceControl" || kind == "fileSystem" || location == "":
 			return l.Add(identity, version, line, inventory.Local(location))
 		}
-		return l.Add(swiftName(location), version, line, l.Git(location))
+		return l.Add(ecosystem.SwiftName(location), version, line, l.Git(location))
 	})
-}
-
-// swiftName is the SwiftURL name of a repository: "github.com/apple/swift-nio"
-// for https://github.com/apple/swift-nio.git and git@github.com:apple/swift-nio.git.
-func swiftName(location string) string {
-	name := location
-	if _, rest, ok := strings.Cut(location, "://"); ok {
-		name = rest
-	} else if host, rest, ok := strings.Cut(location, ":"); ok {
-		name = host + "/" + rest
-	}
-	if host, rest, ok := strings.Cut(name, "/"); ok {
-		host = host[strings.LastIndexByte(host, '@')+1:]
-		name = strings.ToLower(host) + "/" + rest
-	}
-	if strings.Contains(name, "@") || strings.Contains(name, "://") {
-		return "" // what is before it may be a password
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(name, "/"), ".git")
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/httpretry"
 	"github.com/rapsheet/rapsheet/internal/source"
 )
 
@@ -272,12 +273,8 @@ func status(resp *http.Response, u *url.URL) error {
 // retryAfter is how long the server asks to wait: Retry-After (RFC 9110, section
 // 10.2.3), or until x-ratelimit-reset, in seconds since 1970, when nothing remains.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	s := h.Get("Retry-After")
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil {
-		return time.Duration(max(n, 0)) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(t.Sub(now), 0)
+	if after, ok := httpretry.After(h, now); ok {
+		return after
 	}
 	if h.Get("X-Ratelimit-Remaining") != "0" {
 		return 0

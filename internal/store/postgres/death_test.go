@@ -24,6 +24,9 @@ const clientEnv = "RAPSHEET_TEST_POSTGRES_CLIENT"
 // The server is killed again and again while a client writes. What was acknowledged is there
 // afterwards; what was not is there wholly or not at all.
 func TestServerKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers only to kill them")
+	}
 	server := pgtest.New(t)
 	s := open(t, server.Database(t))
 	ctx := t.Context()

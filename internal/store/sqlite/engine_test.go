@@ -81,6 +81,9 @@ func child(t *testing.T, path string, env ...string) *exec.Cmd {
 
 // A process that is killed loses nothing it acknowledged and leaves nothing half-written.
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes only to kill them")
+	}
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	acknowledged := 0
 	for kill := range 10 {

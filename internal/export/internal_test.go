@@ -1,0 +1,4 @@
+package export
+
+// GrypeTables is for tests.
+const GrypeTables = grypeTables
