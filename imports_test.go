@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/source":              4,
 	"internal/store":               4,
 	"internal/lint":                4,
+	"internal/bucket":              3,
 	"internal/source/osvfeed":      5,
 	"internal/source/github":       5,
 	"internal/source/list":         5,

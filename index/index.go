@@ -16,6 +16,7 @@
 package index
 
 import (
+	"container/list"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -288,11 +289,20 @@ func (ix *Index) readVerified(what string, off, size uint64, crc uint32) ([]byte
 // Verify reads the whole file and checks every checksum and every document. It
 // is for after a download and for tests; lookups verify what they use anyway.
 func (ix *Index) Verify() error {
+	return ix.VerifyEach(func(int, []byte) error { return nil })
+}
+
+// VerifyEach is [Index.Verify], and hands over each document with its number, that of
+// [rapsheet.Record]'s Document, as it is read. The bytes are valid until the next one; an error of each ends it.
+func (ix *Index) VerifyEach(each func(n int, doc []byte) error) error {
 	if _, err := ix.ids(); err != nil {
 		return err
 	}
 	n := 0
-	for _, err := range ix.Documents() {
+	for doc, err := range ix.Documents() {
+		if err == nil {
+			err = each(n, doc)
+		}
 		if err != nil {
 			return err
 		}
@@ -369,9 +379,9 @@ func (ix *Index) Documents() iter.Seq2[[]byte, error] {
 			yield(nil, err)
 			return
 		}
+		var docs block
 		for i := range blocks {
-			docs, err := ix.block(blocks[i])
-			if err != nil {
+			if err := ix.read(blocks[i], &docs); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -384,15 +394,60 @@ func (ix *Index) Documents() iter.Seq2[[]byte, error] {
 	}
 }
 
-// documents reads compressed blocks of full records, keeping the last one: the
-// findings of one project are often neighbours.
+// documents reads compressed blocks of full records, keeping those used last as far as
+// they fit the room for them, the last one always: the findings of one project are often neighbours.
 type documents struct {
 	load func() ([]docBlock, error)
 
-	mu   sync.Mutex
-	last uint32
-	data *block
-	dec  *zstd.Decoder
+	mu    sync.Mutex
+	room  int64 // bytes
+	used  int64
+	order list.List // of *keptBlock, the one used last at the front
+	kept  map[uint32]*list.Element
+	dec   *zstd.Decoder
+}
+
+// keptBlock is a decompressed block in memory.
+type keptBlock struct {
+	first uint32
+	*block
+}
+
+// CacheDocuments lets the index keep decompressed documents of up to size bytes in memory, for a program that
+// reads many of them in no order. By default it keeps those around the last one that was read.
+func (ix *Index) CacheDocuments(size int64) {
+	ix.docs.mu.Lock()
+	ix.docs.room = size
+	ix.docs.mu.Unlock()
+}
+
+func (d *documents) get(first uint32) *block {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.kept[first]
+	if e == nil {
+		return nil
+	}
+	d.order.MoveToFront(e)
+	return e.Value.(*keptBlock).block
+}
+
+func (d *documents) keep(first uint32, b *block) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.kept == nil {
+		d.kept = map[uint32]*list.Element{}
+	}
+	if d.kept[first] != nil {
+		return // read twice at once
+	}
+	d.kept[first] = d.order.PushFront(&keptBlock{first, b})
+	d.used += int64(len(b.data))
+	for d.used > d.room && d.order.Len() > 1 {
+		old := d.order.Remove(d.order.Back()).(*keptBlock)
+		d.used -= int64(len(old.data))
+		delete(d.kept, old.first)
+	}
 }
 
 type docBlock struct {
@@ -405,7 +460,8 @@ type docBlock struct {
 }
 
 type block struct {
-	data []byte
+	raw  []byte
+	data []byte // the part of raw behind the lengths
 	ends []uint32
 }
 
@@ -461,17 +517,12 @@ func (ix *Index) document(n uint32) (*osv.Record, error) {
 		return nil, fmt.Errorf("%w: no document %d", ErrDamaged, n)
 	}
 	b := blocks[lo]
-	d := ix.docs
-	d.mu.Lock()
-	data, last := d.data, d.last
-	d.mu.Unlock()
-	if data == nil || last != b.first {
+	data := ix.docs.get(b.first)
+	if data == nil {
 		if data, err = ix.block(b); err != nil {
 			return nil, err
 		}
-		d.mu.Lock()
-		d.data, d.last = data, b.first
-		d.mu.Unlock()
+		ix.docs.keep(b.first, data)
 	}
 	rec, _, err := osv.Parse(data.doc(int(n - b.first)))
 	if err != nil {
@@ -500,30 +551,36 @@ func (ix *Index) unpack(b docBlock, dec *zstd.Decoder, buf []byte) (packed, raw 
 
 // block reads, verifies and decompresses one block and finds the documents in it.
 func (ix *Index) block(b docBlock) (*block, error) {
+	out := &block{}
+	return out, ix.read(b, out)
+}
+
+// read is block into memory that is there.
+func (ix *Index) read(b docBlock, out *block) error {
 	dec, err := ix.docs.decoder()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, raw, err := ix.unpack(b, dec, nil)
+	_, raw, err := ix.unpack(b, dec, out.raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	out.raw, out.ends = raw, slices.Grow(out.ends[:0], int(min(b.count, b.raw)))
 	// The block begins with the length of each document.
 	d := decoder{b: raw}
-	out := &block{ends: make([]uint32, 0, min(b.count, b.raw))}
 	var at uint64
 	for range b.count {
 		at += d.uint()
 		if d.bad || at > uint64(b.raw) {
-			return nil, fmt.Errorf("%w: lengths of documents from %d", ErrDamaged, b.first)
+			return fmt.Errorf("%w: lengths of documents from %d", ErrDamaged, b.first)
 		}
 		out.ends = append(out.ends, uint32(at))
 	}
 	out.data = raw[d.at:]
 	if uint64(len(out.data)) != at {
-		return nil, fmt.Errorf("%w: lengths of documents from %d", ErrDamaged, b.first)
+		return fmt.Errorf("%w: lengths of documents from %d", ErrDamaged, b.first)
 	}
-	return out, nil
+	return nil
 }
 
 func (d *documents) decoder() (*zstd.Decoder, error) {
@@ -539,7 +596,7 @@ func (d *documents) decoder() (*zstd.Decoder, error) {
 	return d.dec, nil
 }
 
-// newDecoder gives what decompresses blocks, one at a time.
+// newDecoder gives what decompresses blocks, as many at a time as there are processors.
 func newDecoder() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlock))
 }

@@ -3,7 +3,6 @@ package publish
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,16 +26,15 @@ import (
 
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/bucket"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/osv"
 )
 
 const (
-	batchSize  = 128
-	bufferSize = 1 << 20
-	// maxEcosystems bounds directories and open files; OSV's schema has about fifty.
-	maxEcosystems = 128
-	maxCampaigns  = 256 << 20
+	batchSize    = 128
+	bufferSize   = 1 << 20
+	maxCampaigns = 256 << 20
 )
 
 // builder is one release in the making.
@@ -57,7 +55,7 @@ type builder struct {
 	res    Result
 	index  index.Builder
 	diff   differ
-	rows   []row
+	rows   bucket.Rows
 	folded map[string]string // ids in upper case → ids, of those not in upper case
 	report []digested
 }
@@ -66,7 +64,7 @@ type builder struct {
 type ecoDir struct {
 	folderPair
 	name   string
-	zip    *zipOut // opened with the first record, by the consumer
+	zip    *archive // opened with the first record, by the consumer
 	digest *setDigest
 }
 
@@ -154,7 +152,7 @@ func build(ctx context.Context, root *os.Root, dir string, prev *previous, rel R
 	}
 	if prev != nil {
 		n := prev.manifest.Records.All
-		b.rows = make([]row, 0, n+n/64)
+		b.rows = make(bucket.Rows, 0, n+n/64)
 	}
 	if err := b.prepare(rel); err != nil {
 		return Result{}, err
@@ -219,8 +217,8 @@ func (b *builder) eco(base string) (*ecoDir, error) {
 	if other, taken := b.folds[fold]; taken {
 		return nil, fmt.Errorf("ecosystem %q differs from %q only in case", base, other)
 	}
-	if len(b.ecos) == maxEcosystems {
-		return nil, fmt.Errorf("more than %d ecosystems", maxEcosystems)
+	if len(b.ecos) == bucket.MaxEcosystems {
+		return nil, fmt.Errorf("more than %d ecosystems", bucket.MaxEcosystems)
 	}
 	pair, err := b.makeFolder(path.Join(dumpName, base))
 	if err != nil {
@@ -274,7 +272,7 @@ func (b *builder) records(ctx context.Context, seq func(func(Record, error) bool
 	})
 	for range workers {
 		g.Go(func() error {
-			p := packer{}
+			p := bucket.Packer{}
 			for bt := range work {
 				if err := b.fetch(bt.jobs); err != nil {
 					return err
@@ -288,11 +286,11 @@ func (b *builder) records(ctx context.Context, seq func(func(Record, error) bool
 		})
 	}
 	g.Go(func() error {
-		all, err := b.create(path.Join(dumpName, zipName))
+		all, err := b.create(path.Join(dumpName, bucket.Archive))
 		if err != nil {
 			return err
 		}
-		allZip := newZipOut(all)
+		allZip := newArchive(all)
 		st, err := b.create(stateName)
 		if err != nil {
 			return err
@@ -321,7 +319,7 @@ func (b *builder) records(ctx context.Context, seq func(func(Record, error) bool
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return errors.Join(allZip.close(), b.finishFile(all), b.finishFile(st))
+		return errors.Join(allZip.Close(), b.finishFile(all), b.finishFile(st))
 	})
 	return g.Wait()
 }
@@ -385,14 +383,14 @@ func (b *builder) read(ctx context.Context, seq func(func(Record, error) bool), 
 }
 
 // one does what concerns one record alone.
-func (b *builder) one(j *job, p *packer) {
+func (b *builder) one(j *job, p *bucket.Packer) {
 	j.err = b.oneRecord(j, p)
 	if j.err != nil {
 		j.err = fmt.Errorf("record %s: %w", printable.Cut(j.rec.ID, 80), j.err)
 	}
 }
 
-func (b *builder) oneRecord(j *job, p *packer) error {
+func (b *builder) oneRecord(j *job, p *bucket.Packer) error {
 	if done, err := b.again(j); done || err != nil {
 		return err
 	}
@@ -425,7 +423,7 @@ func (b *builder) oneRecord(j *job, p *packer) error {
 	if j.item, err = index.PrepareWritten(r, j.rec.JSON); err != nil {
 		return err
 	}
-	base, err := directory(r.Affected[0].Package.Ecosystem)
+	base, err := bucket.Directory(r.Affected[0].Package.Ecosystem)
 	if err != nil {
 		return err
 	}
@@ -436,7 +434,7 @@ func (b *builder) oneRecord(j *job, p *packer) error {
 		return err
 	}
 	if !same || j.packed == nil {
-		if j.packed, err = p.pack(j.rec.JSON); err != nil {
+		if j.packed, err = p.Pack(j.rec.JSON); err != nil {
 			return err
 		}
 	}
@@ -456,7 +454,7 @@ func (b *builder) again(j *job) (done bool, err error) {
 		j.rec.Upstream && !j.old.reported || j.old.sum != sha256.Sum256(j.rec.JSON) {
 		return false, nil
 	}
-	base, err := directory(j.old.ecosystem)
+	base, err := bucket.Directory(j.old.ecosystem)
 	if err != nil {
 		return false, nil
 	}
@@ -529,7 +527,7 @@ func (b *builder) fetch(jobs []job) error {
 		}
 		span := make([]byte, end-from)
 		if _, err := b.prev.zip.ReadAt(span, int64(from)); err != nil {
-			return fmt.Errorf("%s of the release before: %w", zipName, err)
+			return fmt.Errorf("%s of the release before: %w", bucket.Archive, err)
 		}
 		for i := range n {
 			at := jobs[i].old.offset - from
@@ -569,7 +567,7 @@ func writeFile(root *os.Root, name string, data []byte) error {
 }
 
 // add takes up one record in its turn.
-func (b *builder) add(j *job, all *zipOut, state *stateWriter) error {
+func (b *builder) add(j *job, all *archive, state *stateWriter) error {
 	if j.err != nil {
 		return j.err
 	}
@@ -587,24 +585,24 @@ func (b *builder) add(j *job, all *zipOut, state *stateWriter) error {
 		b.folded[up] = e.id
 	}
 	file := e.id + ".json"
-	h := header(file, j)
+	h := bucket.Header(file, j.time, e.crc, e.size, uint64(len(j.packed)))
 	var err error
-	if e.offset, err = all.add(h, j.packed); err != nil {
+	if e.offset, err = all.Add(h, j.packed); err != nil {
 		return err
 	}
 	e.packed = uint64(len(j.packed))
 	if j.eco.zip == nil {
-		out, err := b.create(path.Join(dumpName, j.eco.name, zipName))
+		out, err := b.create(path.Join(dumpName, j.eco.name, bucket.Archive))
 		if err != nil {
 			return err
 		}
-		j.eco.zip = newZipOut(out)
+		j.eco.zip = newArchive(out)
 	}
-	if _, err := j.eco.zip.add(h, j.packed); err != nil {
+	if _, err := j.eco.zip.Add(h, j.packed); err != nil {
 		return err
 	}
 	j.eco.digest.add(file, e.sum)
-	b.rows = append(b.rows, row{j.time, e.id, j.eco.name, e.modified})
+	b.rows = append(b.rows, bucket.Row{Time: j.time, ID: e.id, Ecosystem: j.eco.name, Modified: e.modified})
 	b.index.Add(j.item)
 	c := &b.res.Manifest.Records
 	c.All++
@@ -627,9 +625,9 @@ func (b *builder) add(j *job, all *zipOut, state *stateWriter) error {
 // finish writes what is known when all records have been seen.
 func (b *builder) finish(rel Release) (Result, error) {
 	for _, r := range b.rows {
-		if up := strings.ToUpper(r.id); up == r.id {
+		if up := strings.ToUpper(r.ID); up == r.ID {
 			if other, taken := b.folded[up]; taken {
-				return Result{}, fmt.Errorf("ids %s and %s differ only in case", r.id, other)
+				return Result{}, fmt.Errorf("ids %s and %s differ only in case", r.ID, other)
 			}
 		}
 	}
@@ -661,7 +659,7 @@ func (b *builder) finish(rel Release) (Result, error) {
 // dump ends the archives and writes the lists.
 func (b *builder) dump(m *Manifest) error {
 	m.Ecosystems = map[string]Set{}
-	slices.SortFunc(b.rows, func(x, y row) int { return cmp.Or(y.time.Compare(x.time), strings.Compare(x.id, y.id)) })
+	b.rows.Sort()
 	lists := map[string]*output{}
 	var used []string
 	for _, name := range slices.Sorted(maps.Keys(b.ecos)) {
@@ -671,36 +669,27 @@ func (b *builder) dump(m *Manifest) error {
 			used = append(used, name)
 		} else {
 			// A client that finds no archive for an ecosystem stops; an empty one is fine.
-			out, err := b.create(path.Join(dumpName, name, zipName))
+			out, err := b.create(path.Join(dumpName, name, bucket.Archive))
 			if err != nil {
 				return err
 			}
-			e.zip = newZipOut(out)
+			e.zip = newArchive(out)
 		}
-		if err := errors.Join(e.zip.close(), b.finishFile(e.zip.out)); err != nil {
+		if err := errors.Join(e.zip.Close(), b.finishFile(e.zip.out)); err != nil {
 			return err
 		}
-		list, err := b.create(path.Join(dumpName, name, modifiedName))
+		list, err := b.create(path.Join(dumpName, name, bucket.Modified))
 		if err != nil {
 			return err
 		}
 		lists[name] = list
 	}
-	all, err := b.create(path.Join(dumpName, modifiedName))
+	all, err := b.create(path.Join(dumpName, bucket.Modified))
 	if err != nil {
 		return err
 	}
-	var line []byte
-	for _, r := range b.rows {
-		line = append(append(append(line[:0], r.modified...), ','), r.ecosystem...)
-		line = append(append(append(line, '/'), r.id...), '\n')
-		if _, err := all.w.Write(line); err != nil {
-			return err
-		}
-		line = append(append(append(append(line[:0], r.modified...), ','), r.id...), '\n')
-		if _, err := lists[r.ecosystem].w.Write(line); err != nil {
-			return err
-		}
+	if err := b.rows.Write(all.w, func(eco string) io.Writer { return lists[eco].w }); err != nil {
+		return err
 	}
 	b.rows = nil
 	for _, name := range slices.Sorted(maps.Keys(lists)) {
@@ -711,7 +700,7 @@ func (b *builder) dump(m *Manifest) error {
 	if err := b.finishFile(all); err != nil {
 		return err
 	}
-	return b.write(path.Join(dumpName, listName), func(w *bufio.Writer) error {
+	return b.write(path.Join(dumpName, bucket.List), func(w *bufio.Writer) error {
 		for _, name := range used {
 			fmt.Fprintf(w, "%s\n", name)
 		}

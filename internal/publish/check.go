@@ -8,6 +8,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/internal/bucket"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -62,15 +63,11 @@ func check(r *osv.Record) []string {
 	return append(out, checkAffected(&r.Affected[0])...)
 }
 
-// semverRanges are the ecosystems whose ranges may be of type SEMVER
-// (malicious-packages, internal/report/validate.go).
-var semverRanges = map[string]bool{"Bitnami": true, "crates.io": true, "Go": true, "Hex": true, "npm": true, "SwiftURL": true}
-
 func checkAffected(a *osv.Affected) []string {
 	var out []string
 	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	p := a.Package
-	base, err := directory(p.Ecosystem)
+	base, err := bucket.Directory(p.Ecosystem)
 	if err != nil {
 		bad("%v", err)
 		return out
@@ -100,7 +97,7 @@ func checkAffected(a *osv.Affected) []string {
 	open := false
 	for i := range a.Ranges {
 		g := &a.Ranges[i]
-		if g.Type == osv.RangeSemver && !semverRanges[base] {
+		if g.Type == osv.RangeSemver && !bucket.Semver(base) {
 			bad("a range of type SEMVER in %s", base)
 		}
 		if g.Type != osv.RangeGit && len(g.Events) == 1 && g.Events[0].Introduced == "0" {
@@ -146,24 +143,17 @@ func checkPURL(purl string, key rapsheet.Key) error {
 	return nil
 }
 
-// checkID says why an id cannot name a file on every system.
+// checkID says why an id cannot name a file on every system, or is not known for what it is.
 func checkID(id string) error {
-	for i := range len(id) {
-		switch x := id[i]; {
-		case 'a' <= x|0x20 && x|0x20 <= 'z', '0' <= x && x <= '9', x == '.', x == '_', x == '-':
-		default:
-			return fmt.Errorf("the id has %q: letters, digits and . _ - are allowed", rune(x))
-		}
+	if err := bucket.CheckID(id); err != nil {
+		return err
 	}
 	// Renovate, uv, Dependency-Track and others know a malicious package by this prefix.
-	if !strings.HasPrefix(id, "MAL-") || strings.HasSuffix(id, ".") || len(id) > maxID {
-		return fmt.Errorf("the id does not begin with MAL-, ends in a dot or is longer than %d bytes", maxID)
+	if !strings.HasPrefix(id, "MAL-") {
+		return errors.New("the id does not begin with MAL-")
 	}
 	return nil
 }
-
-// maxID keeps <ID>.json within the 255 bytes that file systems allow.
-const maxID = 200
 
 // plainTime reports whether s, a valid RFC 3339 time, is as every client reads
 // it: pip-audit's strptime takes at most six digits of a second, the schema wants "Z".
@@ -215,40 +205,4 @@ func unknown(r *osv.Record) string {
 		}
 	}
 	return ""
-}
-
-// directory gives the base ecosystem, which names a directory: what is before ":".
-// One that cannot be a directory on every system is an error.
-func directory(eco string) (string, error) {
-	base, _, _ := strings.Cut(eco, ":")
-	ok := base != "" && len(base) <= 64 && base == strings.TrimSpace(base) && base[0] != '.' && base[len(base)-1] != '.'
-	for i := range len(base) {
-		switch x := base[i]; {
-		case 'a' <= x|0x20 && x|0x20 <= 'z', '0' <= x && x <= '9', x == '.', x == '_', x == '-', x == ' ':
-		default:
-			ok = false
-		}
-	}
-	if !ok || reserved(base) {
-		return "", fmt.Errorf("the ecosystem %s cannot name a directory", printable.Cut(eco, 80))
-	}
-	return base, nil
-}
-
-// reserved reports whether name is one of a file in the dump, or of a device on
-// Windows, which has those in every directory and with every extension
-// (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
-func reserved(name string) bool {
-	name = strings.ToLower(name)
-	switch name {
-	case zipName, listName, modifiedName:
-		return true
-	}
-	stem, _, _ := strings.Cut(name, ".")
-	stem = strings.TrimRight(stem, " ")
-	switch stem {
-	case "con", "prn", "aux", "nul", "conin$", "conout$":
-		return true
-	}
-	return len(stem) == 4 && (stem[:3] == "com" || stem[:3] == "lpt") && '0' <= stem[3] && stem[3] <= '9'
 }

@@ -25,9 +25,6 @@ const (
 	stateName     = ".state"
 	dumpName      = "osv"
 	upstreamName  = "upstream"
-	zipName       = "all.zip"
-	listName      = "ecosystems.txt"
-	modifiedName  = "modified_id.csv"
 )
 
 const (

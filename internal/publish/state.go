@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/bucket"
 )
 
 // The state is a file beside a release with what the next one is compared with,
@@ -186,7 +186,7 @@ func openPrevious(root *os.Root, sequence uint64) (*previous, error) {
 	p := &previous{dir: dir, manifest: m, digest: sum}
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		p.zip, err = openVerified(root, dir, &m, path.Join(dumpName, zipName))
+		p.zip, err = openVerified(root, dir, &m, path.Join(dumpName, bucket.Archive))
 		return err
 	})
 	g.Go(func() (err error) {
@@ -244,13 +244,6 @@ func openVerified(root *os.Root, dir string, m *Manifest, name string) (*os.File
 		return nil, err
 	}
 	return f, nil
-}
-
-// row is one line of a modified_id.csv.
-type row struct {
-	time          time.Time
-	id, ecosystem string
-	modified      string
 }
 
 // stateWriter writes a state as its entries come.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/bucket"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -244,7 +245,7 @@ func checkDocument(entries []*entry, eco, id string, doc []byte) error {
 	if problems := check(r); len(problems) > 0 {
 		return errors.New(problems[0])
 	}
-	base, err := directory(r.Affected[0].Package.Ecosystem)
+	base, err := bucket.Directory(r.Affected[0].Package.Ecosystem)
 	if err != nil {
 		return err
 	}

@@ -1,43 +1,61 @@
 package server
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 
-	"github.com/rapsheet/rapsheet/internal/export"
+	"github.com/rapsheet/rapsheet/internal/bucket"
 	"github.com/rapsheet/rapsheet/osv"
 )
 
-// bucketRoutes serve what OSV.dev's public bucket does (https://google.github.io/osv.dev/data/#data-dumps): archives and lists as
-// files, single records from the snapshot; and the archive of Renovate's library.
+// The bucket of OSV.dev (package bucket), below /osv/: archives and lists as package export writes them, single records from the index.
+
+const (
+	bucketFormat = "osv"
+	bucketPrefix = "/osv"
+	zipType      = "application/zip"
+	csvType      = "text/csv; charset=utf-8"
+	textType     = "text/plain; charset=utf-8"
+)
+
 func (s *Server) bucketRoutes(mux *http.ServeMux) {
-	s.handle(mux, "GET /osv/{file}", func(g *generation, w http.ResponseWriter, r *http.Request) error {
-		switch name := r.PathValue("file"); name {
-		case "ecosystems.txt", "modified_id.csv", export.AllZip, export.AllJSON:
-			return s.serve(g, w, r, "osv", "/osv", name, "")
-		default:
-			return s.single(g, w, r, name, "")
+	file := func(pattern, contentType string, name func(*http.Request) string) {
+		s.handle(mux, "GET "+bucketPrefix+pattern, func(g *generation, w http.ResponseWriter, r *http.Request) error {
+			return s.serve(g, w, r, bucketFormat, bucketPrefix, name(r), contentType)
+		})
+	}
+	top := func(name string) func(*http.Request) string { return func(*http.Request) string { return name } }
+	of := func(name string) func(*http.Request) string {
+		return func(r *http.Request) string {
+			eco := r.PathValue("ecosystem")
+			if dir, err := bucket.Directory(eco); err != nil || dir != eco {
+				return "-" // which is no file
+			}
+			return path.Join(eco, name)
 		}
-	})
-	s.handle(mux, "GET /osv/{ecosystem}/{file}", func(g *generation, w http.ResponseWriter, r *http.Request) error {
-		eco, name := r.PathValue("ecosystem"), r.PathValue("file")
-		switch {
-		case !osv.KnownEcosystem(eco):
-			return notFound
-		case name == "modified_id.csv", name == export.AllZip:
-			return s.serve(g, w, r, "osv", "/osv", eco+"/"+name, "")
-		}
-		return s.single(g, w, r, name, eco)
-	})
+	}
+	file("/"+bucket.List, textType, top(bucket.List))
+	file("/"+bucket.Archive, zipType, top(bucket.Archive))
+	file("/"+bucket.Modified, csvType, top(bucket.Modified))
+	file("/all.json", "application/json", top("all.json"))
+	file("/{ecosystem}/"+bucket.Archive, zipType, of(bucket.Archive))
+	file("/{ecosystem}/"+bucket.Modified, csvType, of(bucket.Modified))
+	s.handle(mux, "GET "+bucketPrefix+"/{file}", s.bucketRecord)
+	s.handle(mux, "GET "+bucketPrefix+"/{ecosystem}/{file}", s.bucketRecord)
 	s.handle(mux, "GET /osv-offline.zip", func(g *generation, w http.ResponseWriter, r *http.Request) error {
-		return s.serve(g, w, r, "osv-offline", "", fileName, "application/zip")
+		return s.serve(g, w, r, "osv-offline", "", fileName, zipType)
 	})
 }
 
-// single answers with one record, which must be about the ecosystem if one is given.
-func (s *Server) single(g *generation, w http.ResponseWriter, r *http.Request, name, eco string) error {
-	id, ok := strings.CutSuffix(name, ".json")
-	if !ok || len(id) > maxOSVID {
+// bucketRecord answers with one record, below an ecosystem that it is about or at the top.
+func (s *Server) bucketRecord(g *generation, w http.ResponseWriter, r *http.Request) error {
+	id, ok := strings.CutSuffix(r.PathValue("file"), ".json")
+	if !ok || bucket.CheckID(id) != nil {
 		return notFound
 	}
 	records, err := g.ix.ByID(id)
@@ -45,26 +63,62 @@ func (s *Server) single(g *generation, w http.ResponseWriter, r *http.Request, n
 		return err
 	}
 	for _, rec := range records {
-		if rec.ID != id || eco != "" && !about(rec, eco) {
+		if rec.ID != id || !inDirectory(rec, r.PathValue("ecosystem")) {
 			continue
 		}
-		b, err := rec.Marshal()
+		data, err := s.document(rec)
 		if err != nil {
 			return err
 		}
-		if t, err := rec.Modified.Time(); err == nil {
-			w.Header().Set("Last-Modified", t.UTC().Format(http.TimeFormat))
+		sum := sha256.Sum256(data)
+		h := w.Header()
+		h.Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:18])+`"`)
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "no-cache")
+		modified, err := rec.Modified.Time()
+		if err != nil {
+			modified = g.modified()
 		}
-		return writeJSON(w, http.StatusOK, b)
+		http.ServeContent(w, r, "", modified, bytes.NewReader(data))
+		return nil
 	}
 	return notFound
 }
 
-func about(rec *osv.Record, eco string) bool {
+// inDirectory reports whether rec is about a package of the base ecosystem eco, "" being any.
+func inDirectory(rec *osv.Record, eco string) bool {
 	for i := range rec.Affected {
-		if base, _, _ := strings.Cut(rec.Affected[i].Package.Ecosystem, ":"); base == eco {
+		base, _, _ := strings.Cut(rec.Affected[i].Package.Ecosystem, ":")
+		if base == eco || eco == "" {
 			return true
 		}
 	}
 	return false
+}
+
+// paths takes off the path of the server's public address, if a proxy in front has left it on, and answers 404 in the bucket to paths that
+// mean another file than they say.
+func (s *Server) paths(next http.Handler) http.Handler {
+	base := ""
+	if u, err := url.Parse(s.conf.Public); err == nil {
+		base = strings.TrimRight(u.Path, "/")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := strings.CutPrefix(r.URL.Path, base+"/"); ok && base != "" {
+			r2 := *r
+			u := *r.URL
+			r2.URL = &u
+			u.Path, u.RawPath = "/"+p, ""
+			if raw, ok := strings.CutPrefix(r.URL.RawPath, base+"/"); ok {
+				u.RawPath = "/" + raw
+			}
+			r = &r2
+		}
+		p := r.URL.Path
+		if clean := path.Clean(p); clean != p && (strings.HasPrefix(p, bucketPrefix) || strings.HasPrefix(clean, bucketPrefix)) {
+			http.Error(w, "not found", http.StatusNotFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -1,43 +1,51 @@
 package server
 
 import (
-	"cmp"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
 
-// osvRoutes serve the API of OSV.dev (https://google.github.io/osv.dev/api/): the same questions, answers and errors. There
-// are no pages: a package has few records.
-func (s *Server) osvRoutes(mux *http.ServeMux) {
-	s.handle(mux, "POST /v1/query", osvErrors(s.osvQuery))
-	s.handle(mux, "POST /v1/querybatch", osvErrors(s.osvBatch))
-	s.handle(mux, "GET /v1/vulns/{id}", osvErrors(s.osvRecord))
-	// Nothing on record is known by the hashes of its files.
-	s.handle(mux, "POST /v1experimental/determineversion", func(_ *generation, w http.ResponseWriter, _ *http.Request) error {
-		return writeJSON(w, http.StatusOK, []byte(`{"matches":[]}`))
-	})
-}
+// The API of OSV.dev, version 1: https://google.github.io/osv.dev/api/ and the server in
+// github.com/google/osv.dev, go/internal/api. Answers are never cut into pages: pip-audit reads one only, and a
+// package has a handful of records.
 
 const (
-	maxOSVBatch = 1000
-	maxOSVID    = 100
-	// Codes of gRPC, which errors have beside the status of HTTP.
-	codeInvalid  = 3
-	codeNotFound = 5
+	// maxOSVBody bounds a body decompressed: 1,000 questions with names of a kilobyte.
+	maxOSVBody = 4 << 20
+	maxQueries = 1000
+	maxOSVID   = 100
+	maxDepth   = 64
+	// firstPage is the token that OSV.dev gives for a first page.
+	firstPage = "RklSU1RfUEFHRV9UT0tFTg=="
 )
 
-// osvError is an answer in the shape of OSV.dev's gateway.
+// Codes of gRPC (https://grpc.io/docs/guides/status-codes/).
+const (
+	codeInvalid   = 3
+	codeNotFound  = 5
+	codeExhausted = 8
+)
+
+// osvError is an answer in the shape of gRPC-Gateway, which carries the code of gRPC beside the status of HTTP.
 type osvError struct {
 	status, code int
 	message      string
@@ -45,41 +53,48 @@ type osvError struct {
 
 func (e *osvError) Error() string { return e.message }
 
-func invalid(message string) error { return &osvError{http.StatusBadRequest, codeInvalid, message} }
-
-// osvErrors writes errors as OSV.dev does.
-func osvErrors(h handler) handler {
-	return func(g *generation, w http.ResponseWriter, r *http.Request) error {
-		err := h(g, w, r)
-		var said *osvError
-		var plain *httpError
-		switch {
-		case errors.As(err, &said):
-		case errors.As(err, &plain):
-			said = &osvError{plain.status, codeInvalid, plain.message}
-		default:
-			return err
-		}
-		b, err := json.Marshal(struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		}{said.code, said.message})
-		if err != nil {
-			return err
-		}
-		return writeJSON(w, said.status, b)
-	}
+func invalid(format string, args ...any) error {
+	return &osvError{http.StatusBadRequest, codeInvalid, fmt.Sprintf(format, args...)}
 }
 
-func writeJSON(w http.ResponseWriter, status int, body []byte) error {
-	w.Header().Set("Content-Type", "application/json")
+func (s *Server) osvRoutes(mux *http.ServeMux) {
+	handle := func(pattern string, h handler) {
+		s.handle(mux, pattern, func(g *generation, w http.ResponseWriter, r *http.Request) error {
+			err := h(g, w, r)
+			var said *osvError
+			if !errors.As(err, &said) {
+				return err
+			}
+			data, err := json.Marshal(struct {
+				Code    int    `json:"code"`
+				Message string `json:"message"`
+			}{said.code, said.message})
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, said.status, data)
+		})
+	}
+	handle("POST /v1/query", s.osvQuery)
+	handle("POST /v1/querybatch", s.osvBatch)
+	handle("GET /v1/vulns/{id}", s.osvRecord)
+	// What a file with this digest is, of libraries in C: nothing that is on record.
+	handle("POST /v1experimental/determineversion", func(_ *generation, w http.ResponseWriter, _ *http.Request) error {
+		return writeJSON(w, http.StatusOK, []byte(`{"matches":[]}`))
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, data []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
-	w.Write(body) // an error says that the client is gone
+	_, _ = w.Write(data) // a client that is gone is no error of ours
 	return nil
 }
 
-// osvQuestion is one query. Members that are not known are passed over, as clients newer than this program may have them.
-type osvQuestion struct {
+// osvQuery is one question. Members that are not known are passed over.
+type osvQuery struct {
 	Commit  string `json:"commit"`
 	Version string `json:"version"`
 	Package struct {
@@ -87,71 +102,152 @@ type osvQuestion struct {
 		Ecosystem string `json:"ecosystem"`
 		PURL      string `json:"purl"`
 	} `json:"package"`
+	PageToken string `json:"page_token"`
 }
 
-// lenient reads JSON as clients write it: a member twice, and any case, is their doing, and the depth is bounded by package jsontext.
-var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// osvQueries stops reading at one question too many.
+type osvQueries []osvQuery
 
-func (s *Server) osvQuery(g *generation, w http.ResponseWriter, r *http.Request) error {
-	body, err := s.body(w, r)
-	if err != nil {
+var errTooMany = errors.New("too many queries")
+
+// UnmarshalJSONFrom reads an array or null.
+func (q *osvQueries) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == 'n' {
+		return dec.SkipValue()
+	}
+	if kind := dec.PeekKind(); kind != '[' {
+		return fmt.Errorf("queries is %v and no array", kind)
+	}
+	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
-	var q osvQuestion
-	if err := json.Unmarshal(body, &q, lenient); err != nil {
-		return invalid("invalid query")
+	for dec.PeekKind() != ']' {
+		if len(*q) == maxQueries {
+			return errTooMany
+		}
+		var one osvQuery
+		if err := json.UnmarshalDecode(dec, &one); err != nil {
+			return err
+		}
+		*q = append(*q, one)
 	}
-	records, err := g.osvMatches(&q)
+	_, err := dec.ReadToken()
+	return err
+}
+
+// readOSV reads a body of any content type, also one compressed with gzip, into v.
+func (s *Server) readOSV(w http.ResponseWriter, r *http.Request, v any) error {
+	limit := min(s.conf.MaxBody, maxOSVBody)
+	tooLarge := &osvError{http.StatusRequestEntityTooLarge, codeExhausted, fmt.Sprintf("the body is larger than %d bytes", limit)}
+	var body io.Reader = http.MaxBytesReader(w, r.Body, limit)
+	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
+	case "", "identity":
+	case "gzip":
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return invalid("the body is not compressed with gzip")
+		}
+		body = z
+	default:
+		return &osvError{http.StatusUnsupportedMediaType, codeInvalid, "a body may be compressed with gzip only"}
+	}
+	data, err := bounded.ReadAll(body, limit, "body")
+	var long *http.MaxBytesError
+	var over *bounded.LimitError
+	switch {
+	case errors.As(err, &long), errors.As(err, &over):
+		return tooLarge
+	case err != nil:
+		return invalid("the body could not be read")
+	case tooDeep(data):
+		return invalid("the body is nested deeper than %d", maxDepth)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		if errors.Is(err, errTooMany) {
+			return invalid("too many queries")
+		}
+		return invalid("invalid JSON") // the details would repeat what was sent
+	}
+	return nil
+}
+
+// tooDeep looks at brackets outside of strings.
+func tooDeep(data []byte) bool {
+	depth, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+func (s *Server) osvQuery(g *generation, w http.ResponseWriter, r *http.Request) error {
+	var q osvQuery
+	if err := s.readOSV(w, r, &q); err != nil {
+		return err
+	}
+	records, err := g.answer(&q)
 	if err != nil {
 		return err
 	}
 	if len(records) == 0 {
 		return writeJSON(w, http.StatusOK, []byte("{}"))
 	}
-	out := []byte(`{"vulns":[`)
+	var out bytes.Buffer
+	out.WriteString(`{"vulns":[`)
 	for i, rec := range records {
-		doc, err := g.ix.Document(rec)
+		full, err := g.ix.Document(rec)
 		if err != nil {
 			return err
 		}
-		b, err := doc.Marshal()
+		doc, err := s.document(full)
 		if err != nil {
 			return err
 		}
 		if i > 0 {
-			out = append(out, ',')
+			out.WriteByte(',')
 		}
-		out = append(out, b...)
+		out.Write(doc)
 	}
-	return writeJSON(w, http.StatusOK, append(out, `]}`...))
+	out.WriteString("]}")
+	return writeJSON(w, http.StatusOK, out.Bytes())
+}
+
+// document writes a record as clients read it.
+func (s *Server) document(rec *osv.Record) ([]byte, error) {
+	return advisory.Plain(rec, s.links()).Marshal()
 }
 
 func (s *Server) osvBatch(g *generation, w http.ResponseWriter, r *http.Request) error {
-	body, err := s.body(w, r)
-	if err != nil {
-		return err
-	}
 	var batch struct {
-		Queries []osvQuestion `json:"queries"`
+		Queries osvQueries `json:"queries"`
 	}
-	if err := json.Unmarshal(body, &batch, lenient); err != nil {
-		return invalid("invalid query")
-	}
-	if len(batch.Queries) > maxOSVBatch {
-		return invalid("too many queries")
+	if err := s.readOSV(w, r, &batch); err != nil {
+		return err
 	}
 	out := []byte(`{"results":[`)
 	for i := range batch.Queries {
-		records, err := g.osvMatches(&batch.Queries[i])
+		if i > 0 {
+			out = append(out, ',')
+		}
+		records, err := g.answer(&batch.Queries[i])
 		var said *osvError
 		if errors.As(err, &said) {
-			return invalid(fmt.Sprintf("error in query at index %d: %s", i, said.message))
+			return invalid("error in query at index %d: %s", i, said.message)
 		}
 		if err != nil {
 			return err
-		}
-		if i > 0 {
-			out = append(out, ',')
 		}
 		if len(records) == 0 {
 			out = append(out, "{}"...)
@@ -159,105 +255,19 @@ func (s *Server) osvBatch(g *generation, w http.ResponseWriter, r *http.Request)
 		}
 		out = append(out, `{"vulns":[`...)
 		for j, rec := range records {
-			doc, err := g.ix.Document(rec)
-			if err != nil {
-				return err
-			}
 			if j > 0 {
 				out = append(out, ',')
 			}
-			b, err := json.Marshal(struct {
-				ID       string        `json:"id"`
-				Modified osv.Timestamp `json:"modified"`
-			}{doc.ID, doc.Modified})
-			if err != nil {
-				return err
+			// Ids are of letters, digits and a few signs: nothing that JSON escapes.
+			out = append(append(append(out, `{"id":"`...), rec.ID...), '"')
+			if at := g.modifiedOf(rec.Document); at != "" {
+				out = append(append(append(out, `,"modified":"`...), at...), '"')
 			}
-			out = append(out, b...)
+			out = append(out, '}')
 		}
-		out = append(out, `]}`...)
+		out = append(out, "]}"...)
 	}
-	return writeJSON(w, http.StatusOK, append(out, `]}`...))
-}
-
-// osvMatches gives the records in force that a query is about, by id.
-func (g *generation) osvMatches(q *osvQuestion) ([]rapsheet.Record, error) {
-	p := rapsheet.Package{Ecosystem: q.Package.Ecosystem, Name: q.Package.Name, Version: q.Version}
-	switch {
-	case q.Commit != "":
-		if len(q.Commit) != 40 && len(q.Commit) != 64 || strings.Trim(strings.ToLower(q.Commit), "0123456789abcdef") != "" {
-			return nil, invalid("invalid hash")
-		}
-		return nil, nil // no record is known by a commit
-	case q.Package.PURL != "":
-		switch {
-		case q.Package.Name != "":
-			return nil, invalid("name specified in a PURL query")
-		case q.Package.Ecosystem != "":
-			return nil, invalid("ecosystem specified in a PURL query")
-		}
-		named, _, err := ecosystem.ParsePURL(q.Package.PURL)
-		if errors.Is(err, ecosystem.ErrUnknownType) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, invalid("invalid query")
-		}
-		if named.Version != "" && q.Version != "" {
-			return nil, invalid("version specified in params and PURL query")
-		}
-		p = rapsheet.Package{Ecosystem: named.Ecosystem, Name: named.Name, Version: cmp.Or(named.Version, q.Version)}
-	case q.Package.Name == "":
-		if q.Version == "" && q.Package.Ecosystem == "" {
-			return nil, invalid("no query provided")
-		}
-		return nil, invalid("invalid query")
-	case q.Package.Ecosystem == "":
-		if q.Version == "" {
-			return nil, invalid("invalid query")
-		}
-		var all []rapsheet.Record
-		for _, e := range ecosystem.All() {
-			p.Ecosystem = e.Name
-			records, err := g.matches(p)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, records...)
-		}
-		slices.SortFunc(all, func(a, b rapsheet.Record) int { return strings.Compare(a.ID, b.ID) })
-		return all, nil
-	}
-	base, _, _ := strings.Cut(p.Ecosystem, ":")
-	if !osv.KnownEcosystem(base) {
-		return nil, invalid("invalid ecosystem")
-	}
-	p.Ecosystem = base
-	return g.matches(p)
-}
-
-// matches gives the records in force about a package version, or about a package where there is no version, by id.
-func (g *generation) matches(p rapsheet.Package) ([]rapsheet.Record, error) {
-	key, ok := ecosystem.KeyOf(p)
-	if !ok {
-		return nil, nil
-	}
-	records, err := g.ix.Lookup(key)
-	if err != nil || len(records) == 0 {
-		return nil, err
-	}
-	s := rapsheet.Sighting{Package: p}
-	var out []rapsheet.Record
-	for i := range records {
-		if records[i].Withdrawn {
-			continue
-		}
-		// Without a version the package is asked about.
-		if v := match.Judge(&records[i], &s).Verdict; v.Affected() || v == rapsheet.VerdictUnversioned {
-			out = append(out, records[i])
-		}
-	}
-	return out, nil
+	return writeJSON(w, http.StatusOK, append(out, "]}"...))
 }
 
 func (s *Server) osvRecord(g *generation, w http.ResponseWriter, r *http.Request) error {
@@ -271,14 +281,15 @@ func (s *Server) osvRecord(g *generation, w http.ResponseWriter, r *http.Request
 	}
 	var others []string
 	for _, rec := range records {
-		if rec.ID == id {
-			b, err := rec.Marshal()
-			if err != nil {
-				return err
-			}
-			return writeJSON(w, http.StatusOK, b)
+		if rec.ID != id {
+			others = append(others, rec.ID)
+			continue
 		}
-		others = append(others, rec.ID)
+		data, err := s.document(rec)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, data)
 	}
 	message := "Vulnerability not found"
 	if len(others) > 0 {
@@ -286,4 +297,160 @@ func (s *Server) osvRecord(g *generation, w http.ResponseWriter, r *http.Request
 		message += ", but the following aliases were: " + strings.Join(others, " ")
 	}
 	return &osvError{http.StatusNotFound, codeNotFound, message}
+}
+
+// answer gives the records in force that a question is about, by ecosystem and id.
+func (g *generation) answer(q *osvQuery) ([]rapsheet.Record, error) {
+	if q.PageToken != "" && q.PageToken != firstPage {
+		return nil, invalid("invalid cursor") // none was given out
+	}
+	p := rapsheet.Package{Ecosystem: q.Package.Ecosystem, Name: q.Package.Name, Version: q.Version}
+	switch {
+	case q.Package.PURL != "":
+		switch {
+		case p.Name != "":
+			return nil, invalid("name specified in a PURL query")
+		case p.Ecosystem != "":
+			return nil, invalid("ecosystem specified in a PURL query")
+		}
+		of, _, err := ecosystem.ParsePURL(q.Package.PURL)
+		switch {
+		case errors.Is(err, ecosystem.ErrUnknownType):
+			return nil, nil
+		case err != nil:
+			return nil, invalid("invalid query")
+		case of.Version != "" && q.Version != "":
+			return nil, invalid("version specified in params and PURL query")
+		case of.Version != "":
+			p.Version = of.Version
+		}
+		p.Ecosystem, p.Name = of.Ecosystem, of.Name
+	case q.Commit != "":
+		if (len(q.Commit) != 40 && len(q.Commit) != 64) || strings.Trim(q.Commit, "0123456789abcdefABCDEF") != "" {
+			return nil, invalid("invalid hash")
+		}
+		return nil, nil // no record is about a commit
+	case p == (rapsheet.Package{}):
+		return nil, invalid("no query provided")
+	case p.Name == "":
+		return nil, invalid("invalid query")
+	case p.Ecosystem == "":
+		if p.Version == "" {
+			return nil, invalid("invalid query")
+		}
+		var all []rapsheet.Record
+		for _, e := range ecosystem.All() {
+			p.Ecosystem = e.Name
+			records, err := g.affected(p)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, records...)
+		}
+		return all, nil
+	case !osv.KnownEcosystem(p.Ecosystem):
+		return nil, invalid("invalid ecosystem")
+	}
+	return g.affected(p)
+}
+
+// affected gives the records in force about p: those that its version is affected by, or all where it has none.
+func (g *generation) affected(p rapsheet.Package) ([]rapsheet.Record, error) {
+	p.Ecosystem, _, _ = strings.Cut(p.Ecosystem, ":")
+	key, ok := ecosystem.KeyOf(p)
+	if !ok {
+		return nil, nil
+	}
+	records, err := g.ix.Lookup(key)
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	out := records[:0]
+	for i := range records {
+		rec := &records[i]
+		if rec.Withdrawn || match.Judge(rec, &rapsheet.Sighting{Package: p}).Verdict == rapsheet.VerdictNone {
+			continue
+		}
+		if len(out) == 0 || out[len(out)-1].Document != rec.Document { // a record may be about a package twice
+			out = append(out, *rec)
+		}
+	}
+	return out, nil
+}
+
+// pace slows down work that nobody waits for: after each run of work it rests three times as long, so that one of two
+// processors stays free for requests.
+type pace struct {
+	since time.Time
+}
+
+// paceRun is how long a run is at least.
+const paceRun = time.Millisecond
+
+func (p *pace) rest() {
+	now := time.Now()
+	if p.since.IsZero() {
+		p.since = now
+	}
+	if d := now.Sub(p.since); d >= paceRun {
+		time.Sleep(3 * d)
+		p.since = time.Now()
+	}
+}
+
+// noTime stands for the time of a record that does not say it.
+const noTime = -1 << 63
+
+// modifiedTimes reads the snapshot through, and gives when each record was modified, in microseconds of Unix time, by number of
+// the document: lists of ids say it of each. With an earlier generation being served it takes its time.
+func (s *Server) modifiedTimes(ix *index.Index) ([]int64, error) {
+	out := make([]int64, 0, min(ix.Meta().Records, 1<<24))
+	var p pace
+	busy := s.current.Load() != nil
+	err := ix.VerifyEach(func(n int, doc []byte) error {
+		if busy && n%64 == 0 {
+			p.rest()
+		}
+		at := int64(noTime)
+		if t, err := modifiedIn(doc).Time(); err == nil && !t.IsZero() {
+			at = t.UnixMicro()
+		}
+		out = append(out, at)
+		return nil
+	})
+	return out, err
+}
+
+// modifiedIn finds the time in a document. Package osv writes it third, so that little is read.
+func modifiedIn(doc []byte) osv.Timestamp {
+	dec := jsontext.NewDecoder(bytes.NewReader(doc))
+	if _, err := dec.ReadToken(); err != nil {
+		return ""
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return ""
+		}
+		if name.String() != "modified" {
+			if dec.SkipValue() != nil {
+				return ""
+			}
+			continue
+		}
+		value, err := dec.ReadToken()
+		if err != nil || value.Kind() != '"' {
+			return ""
+		}
+		return osv.Timestamp(value.String())
+	}
+	return ""
+}
+
+// modifiedOf writes the time as [advisory.PlainTime] does.
+func (g *generation) modifiedOf(document uint32) string {
+	if int64(document) >= int64(len(g.times)) || g.times[document] == noTime {
+		return ""
+	}
+	return time.UnixMicro(g.times[document]).UTC().Format(time.RFC3339Nano)
 }

@@ -37,6 +37,8 @@ type Config struct {
 	Publisher string
 	// Spool is a directory for files that are made of a snapshot; it must be the server's own.
 	Spool string
+	// Cache is how many bytes of decompressed records may be kept in memory; 0 is 256 MiB, enough for all there are.
+	Cache int64
 	// MaxBody bounds a request's body, decompressed; 0 is 64 MiB.
 	MaxBody int64
 	// NPMUpstream is the registry that the one below /npm lies over, without credentials and a query; nil for none.
@@ -51,6 +53,7 @@ type Config struct {
 
 const (
 	defaultMaxBody = 64 << 20
+	defaultCache   = 256 << 20
 	// minCompressed is the size from which answers are compressed, in bytes.
 	minCompressed = 1024
 )
@@ -71,6 +74,9 @@ func New(conf Config) *Server {
 	if conf.MaxBody == 0 {
 		conf.MaxBody = defaultMaxBody
 	}
+	if conf.Cache == 0 {
+		conf.Cache = defaultCache
+	}
 	if conf.NPMTimeout == 0 {
 		conf.NPMTimeout = defaultNPMTimeout
 	}
@@ -90,6 +96,7 @@ type generation struct {
 	meta     index.Meta
 	files    *files
 	composer composerAll
+	times    []int64 // when records were modified, see modifiedTimes
 	// users counts requests, and one for being the current generation; at 0 it is closed.
 	users atomic.Int64
 }
@@ -97,13 +104,15 @@ type generation struct {
 // Swap makes ix what is served, and closes the one before when its last request has ended. The server owns ix
 // from here on, also after an error. The snapshot is read through and verified first.
 func (s *Server) Swap(ix *index.Index) error {
-	if err := ix.Verify(); err != nil {
+	s.swap.Lock()
+	defer s.swap.Unlock()
+	times, err := s.modifiedTimes(ix)
+	if err != nil {
 		ix.Close()
 		return fmt.Errorf("verify the snapshot: %w", err)
 	}
-	s.swap.Lock()
-	defer s.swap.Unlock()
-	g := &generation{ix: ix, meta: ix.Meta()}
+	ix.CacheDocuments(s.conf.Cache)
+	g := &generation{ix: ix, meta: ix.Meta(), times: times}
 	g.users.Store(1)
 	g.files = newFiles(s, g, s.count.Add(1))
 	old := s.current.Swap(g)
@@ -172,7 +181,7 @@ func (s *Server) Handler() http.Handler {
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	return s.metrics.observe(s.npmOverlay(compressed(mux)))
+	return s.paths(s.metrics.observe(s.npmOverlay(compressed(mux))))
 }
 
 // Metrics serves the metrics in Prometheus' text format, for a port of its own.

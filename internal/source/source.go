@@ -184,6 +184,7 @@ type emitter struct {
 	documents int
 	total     int64
 	names     map[[16]byte]struct{}
+	wanted    func(name string) bool // of the entries of a zip; nil is isJSON
 }
 
 func (e *emitter) alive() error { return context.Cause(e.ctx) }

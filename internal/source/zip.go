@@ -195,7 +195,7 @@ func (e *emitter) zipDirectory(f io.ReaderAt, size int64) ([]zipEntry, error) {
 			if err := e.unique(entry.name); err != nil {
 				return nil, err
 			}
-			if !isJSON(entry.name) {
+			if e.wanted == nil && !isJSON(entry.name) || e.wanted != nil && !e.wanted(entry.name) {
 				continue
 			}
 			switch {
