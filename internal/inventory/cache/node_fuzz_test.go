@@ -36,7 +36,7 @@ func fuzzNode(f *testing.F, at, beside string, seeds ...[2]string) {
 	}
 	f.Fuzz(func(t *testing.T, content, other string) {
 		read := func() (saw []string) {
-			in := &inventory.File{Path: at, Rel: at, Size: int64(len(content)), R: strings.NewReader(content), FS: fstest.MapFS{beside: {Data: []byte(other)}, at: {Data: []byte(content)}}}
+			in := &inventory.File{Path: at, Rel: at, Size: int64(len(content)), R: strings.NewReader(content), Hash: true, FS: fstest.MapFS{beside: {Data: []byte(other)}, at: {Data: []byte(content)}}}
 			err := kind.Read(t.Context(), in, &inventory.Sink{File: in, Kind: kind.Name, Yield: func(s rapsheet.Sighting, err error) bool {
 				var note *rapsheet.Note
 				if err != nil && !errors.As(err, &note) {
@@ -68,6 +68,37 @@ func FuzzNPMBucket(f *testing.F) {
 	fuzzNode(f, bucket("0"), at,
 		[2]string{request("https://u:SECRET@registry.npmjs.org/@s%2fone/-/one-1.0.0.tgz?SECRET", `"`+integrity+`"`, ""), "x"},
 		[2]string{request("https://codeload.github.com/o/r/tar.gz/0", `"`+integrity+`"`, `"resHeaders":{"content-type":["x"]}`) + line(`{"key":"pacote:tarball:file:x"}`), "\x1f\x8b"})
+}
+
+func FuzzDenoPackage(f *testing.F) {
+	fuzzNode(f, "h/.deno/npm/registry.npmjs.org/a/1.0.0/package.json", "h/.deno/npm/registry.npmjs.org/a/registry.json",
+		[2]string{`{"name": "b", "version": "1.0.0"}`, `{"versions": {"1.0.0": {"dist": {"integrity": "sha1-aSbRsZT7xze47tUTdW3i/Np+pAg="}}}}`},
+		[2]string{`{"name": 1}`, `{"versions": {"1.0.0": {"dist": {"shasum": "` + strings.Repeat("0", 40) + `"}}, "1.0.0": 1}}`})
+}
+
+// FuzzDenoDirectory fuzzes what the directory of a package in Deno's cache says.
+func FuzzDenoDirectory(f *testing.F) {
+	for _, seed := range []string{"/h/.deno/npm/h_1/a/b/@s/n/1.0.0_1", "/npm/registry.npmjs.org/_jjju6tq/1.0.0", "/deno-dir/npm/1/@//1..0", "/deno/npm/1.0.0", "1.0.0"} {
+		f.Add(seed)
+	}
+	kinds := cache.Kinds()
+	deno := &kinds[slices.IndexFunc(kinds, func(k inventory.Kind) bool { return k.Name == "deno-cache" })]
+	f.Fuzz(func(t *testing.T, dir string) {
+		if !deno.Dir(dir) {
+			return
+		}
+		at := dir + "/package.json"
+		in := &inventory.File{Path: at, Rel: "package.json", R: strings.NewReader(`{}`)}
+		err := deno.Read(t.Context(), in, &inventory.Sink{File: in, Kind: deno.Name, Yield: func(s rapsheet.Sighting, err error) bool {
+			if err == nil && (s.Package.Name == "" || s.Evidence.Origin != rapsheet.OriginRegistry || strings.ContainsAny(s.Evidence.Host, "/@")) {
+				t.Errorf("%q: %+.200v", dir, s)
+			}
+			return true
+		}})
+		if err != nil {
+			t.Errorf("%q: %v", dir, err)
+		}
+	})
 }
 
 // FuzzNPMEntry is FuzzNPMBucket behind the checksum of a line.
