@@ -3,15 +3,19 @@ package bounded_test
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
 
 func TestReader(t *testing.T) {
@@ -148,8 +152,66 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// An archive may begin with more zeros than a document may have, and is no endless one for that.
+// bzip2Text is "abc" by bzip2 1.0.8, and xzText "hello" by xz 5.4 with the filter for x86 and a SHA-256.
+const (
+	bzip2Text = "QlpoOTFBWSZTWWSMu3MAAAABADgAIAAhmBmEYXckU4UJBkjLtzA="
+	xzText    = "/Td6WFoAAArh+wyhAgEEACEBFgANhjUfAQAEaGVsbG8AAAAALPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQAATUFEoPd8hibS5oBAAAAAApZWg=="
+)
+
+func unbase64(tb testing.TB, s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
 func TestDecompressArchive(t *testing.T) {
+	text := []byte("hello")
+	stored := clienttest.XZ(text, 22)
+	damaged := bytes.Clone(unbase64(t, xzText))
+	damaged[len(damaged)-40] ^= 1 // in the checksum, behind which are the index and the end
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		want string
+		err  error // nil: none
+	}{
+		{"plain", text, "hello", nil},
+		{"gzip", gz(t, text), "hello", nil},
+		{"bzip2", unbase64(t, bzip2Text), "abc", nil},
+		{"xz", unbase64(t, xzText), "hello", nil},
+		{"xz, uncompressed", stored, "hello", nil},
+		{"xz, several streams and padding", slices.Concat(stored, stored, make([]byte, 8), stored), "hellohellohello", nil},
+		{"xz, an empty stream", clienttest.XZ(nil, 22), "", nil},
+		{"xz in xz", clienttest.XZ(stored, 22), string(stored), nil},
+		{"xz with the largest window that is read", clienttest.XZ(text, 30), "hello", nil},
+		{"xz with a larger one", clienttest.XZ(text, 31), "", bounded.ErrWindow},
+		{"xz with one of 4 GiB in its second stream", slices.Concat(stored, clienttest.XZ(text, 40)), "hello", bounded.ErrWindow},
+		{"xz cut off", stored[:26], "", io.ErrUnexpectedEOF},
+		{"xz without its end", stored[:len(stored)-2], "hello", io.ErrUnexpectedEOF},
+		{"xz damaged", damaged, "hello", xz.ErrData},
+		{"xz with something behind it", slices.Concat(stored, []byte("something else altogether")), "hello", xz.ErrFormat},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []byte
+			r, err := bounded.DecompressArchive(bytes.NewReader(tt.in), 100)
+			if err == nil {
+				defer r.Close()
+				got, err = io.ReadAll(r)
+			}
+			if string(got) != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("%q and %v, want %q and %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+	if _, err := bounded.DecompressArchive(bytes.NewReader([]byte("\xfd7zXZ\x00")), 100); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("nothing but the magic number: %v", err)
+	}
+}
+
+// An archive may begin with more zeros than a document may have, and is no endless one for that.
+func TestDecompressArchiveRatio(t *testing.T) {
 	pack := func(n int64) []byte {
 		var out bytes.Buffer
 		w, err := zstd.NewWriter(&out)
@@ -169,7 +231,7 @@ func TestDecompressArchive(t *testing.T) {
 		size int64
 		err  error
 	}{{64 << 20, nil}, {floor, nil}, {floor + 64<<20, bounded.ErrRatio}} {
-		r, _, err := bounded.DecompressArchive(bytes.NewReader(pack(tt.size)), 1<<40)
+		r, err := bounded.DecompressArchive(bytes.NewReader(pack(tt.size)), 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,8 +247,11 @@ func FuzzDecompress(f *testing.F) {
 	f.Add([]byte("plain"))
 	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})
 	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x04, 0, 9, 0, 0, 'a'})
+	f.Add(clienttest.XZ([]byte("a"), 22))
+	f.Add(unbase64(f, xzText))
+	f.Add(unbase64(f, bzip2Text))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, _, err := bounded.Decompress(bytes.NewReader(b), 1<<16)
+		r, err := bounded.DecompressArchive(bytes.NewReader(b), 1<<16)
 		if err != nil {
 			return
 		}

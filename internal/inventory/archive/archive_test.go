@@ -108,7 +108,13 @@ func zst(t testing.TB, b []byte) []byte {
 // bzip2Tar is a tar with one package-lock.json, by Python's tarfile and bz2: Go cannot write it.
 const bzip2Tar = "QlpoOTFBWSZTWemcnpIAAJHfgsyAUAfvEAAAgQDvv98KAgAICCAAlIaTVPUe1Jk0DTxNQA09qTygSSpibUxMQwgYTINML49WYEGb4gRy+c3DRO3oEMFEr25cZD73zH2c/scPaOaCgLjBCRkIaIWE7gcnmiAM2BklG0Z54BhZLlT01qOE4iMwFpPBdxHcPFLbBXVfEBRW9H1T95Gg9akg2F3JFOFCQ6Zyekg="
 
-func unbase64(t *testing.T, s string) []byte {
+// xzTar is the same by xz 5.4, and xzZeros a MiB of zeros by xz -6 --check=none.
+const (
+	xzTar   = "/Td6WFoAAArh+wyhAgAhARYAAAB0L+Wj4Av/AMZdADgYSJnNF3UkWhiGGgNVOA15waWe3OAGKw3s0H02oesAQGby/34mK2+WvLZ0s0VEqkT48l02okbgGHlJ+GvhnFGpU4QCxlJP4g8N1/jhimJM9pAZmyweM8V+A29BofKOer5hTHuz8shCQcsAS7lrPOkp/iRDMFIlkdA/JyprJAQ9Kr79ZC9X/qx6DgyXt3PAIJqRFLqxBV+7YaOPDTyPPnQVGLzjVw2LKt+q7vWpOqt3Y9OfDZebKC6g7EeB/r1FDzq03ZsIAAAAABs+CfKLa1oxHSmNr6jHCfaD/T2fi9sj1FgPqRP2sPkRAAH6AYAYAADhg1C1tunfHAIAAAAAClla"
+	xzZeros = "/Td6WFoAAAD/EtlBAgAhARYAAAB0L+Wj7///ANldAABv/f//o7f/Rz5IFXI5YVG4kijmo4YH+e7kHoLTL8U6PAFLsX7JiopNL6MN2X+m44wjEVPgWRjFdYrid/i2lH8MasDedElk4ulcU7IE2PdEDKtfDW1G6eXDdoi3llestk3haR1v+0uIEGxCy4g/XACP0E6vJiiUcR89jyThcJ6nI1/sKMuF0ZWYin4qkfIndfcZwAaYTZj92K/VkA/EJVP49ZE2MQWlsO5vwXBNRwzRkRGqrWAdus6xJxhcWYbpZlJYvul2rFnk5VsFCPnH2q38+1Iq9+SVJQAAAAAAAAHtAYCAQACPF/qoqAAK/AIAAAAAAFla"
+)
+
+func unbase64(t testing.TB, s string) []byte {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +165,8 @@ func TestScan(t *testing.T) {
 		{"gzip", "app.tar.gz", gz(tarOf(t, tree...)), inside("app.tar.gz")},
 		{"zstd", "app.tar.zst", zst(t, tarOf(t, tree...)), inside("app.tar.zst")},
 		{"bzip2", "app.tar.bz2", unbase64(t, bzip2Tar), []string{"app.tar.bz2!/package-lock.json a@1.0.0 registry"}},
+		{"xz", "app.tar.xz", unbase64(t, xzTar), []string{"app.tar.xz!/package-lock.json a@1.0.0 registry registry.npmjs.org"}},
+		{"xz inside", "app.zip", zipOf(t, entry{name: "a.txz", content: string(clienttest.XZ(tarOf(t, tree...), 22))}), inside("app.zip!/a.txz")},
 		{"a zip", "app.zip", zipOf(t, tree...), inside("app.zip")},
 		{"any name", "blob", gz(tarOf(t, tree...)), inside("blob")},
 		{"npm's tarball and what is bundled in it", "outer-1.0.0.tgz", bundled, []string{
@@ -235,6 +243,20 @@ func TestScan(t *testing.T) {
 			"unread x.tar.zst: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
 			"x.tar.zst!/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
+		{"B45 a bomb in xz", "x.tar.xz", append(clienttest.XZ(bombHead(t, entry{name: "package-lock.json", content: npmLock}), 22), bytes.Repeat(unbase64(t, xzZeros), 1100)...), []string{
+			"unread x.tar.xz: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
+			"x.tar.xz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
+		{"xz with a window of a gigabyte", "x.tar.xz", clienttest.XZ(tarOf(t, entry{name: "package-lock.json", content: npmLock}), 36), []string{
+			"unread x.tar.xz: xz: its decoder would need a window of more than 128 MiB",
+		}},
+		{"xz with a window of a gigabyte inside", "x.zip", zipOf(t, entry{name: "x.tar.xz", content: string(clienttest.XZ(tarOf(t, tree...), 36))}), []string{
+			"unread x.zip!/x.tar.xz: xz: its decoder would need a window of more than 128 MiB",
+		}},
+		{"B48 xz cut off", "x.tar.xz", clienttest.XZ(tarOf(t, entry{name: "package-lock.json", content: npmLock}, entry{name: "y", content: strings.Repeat("y", 90_000)}), 22)[:70_000], []string{
+			"unread x.tar.xz: tar: after 1 entries: cut off: the rest was not read",
+			"x.tar.xz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+		}},
 		{"B48 cut off", "x.tar", tarOf(t, entry{name: "package-lock.json", content: npmLock}, entry{name: "y", content: strings.Repeat("y", 5000)})[:4000], []string{
 			"unread x.tar: tar: after 2 entries: cut off: the rest was not read",
 			"x.tar!/package-lock.json a@1.0.0 registry registry.npmjs.org",
@@ -261,6 +283,12 @@ func TestScan(t *testing.T) {
 
 // bomb is a tar with first and a file of 8 GiB, of which 1.25 GiB of zeros are there, compressed to some kilobytes.
 func bomb(t testing.TB, first entry) []byte {
+	// A sequence of frames is a stream (RFC 8878, section 3).
+	return append(zst(t, bombHead(t, first)), bytes.Repeat(zst(t, make([]byte, 64<<20)), 20)...)
+}
+
+// bombHead is a tar with first and the header of a file of 8 GiB.
+func bombHead(t testing.TB, first entry) []byte {
 	var head bytes.Buffer
 	w := tar.NewWriter(&head)
 	for _, h := range []*tar.Header{{Name: first.name, Size: int64(len(first.content))}, {Name: "zeros", Size: 8 << 30}} {
@@ -272,8 +300,7 @@ func bomb(t testing.TB, first entry) []byte {
 			io.WriteString(w, first.content)
 		}
 	}
-	// A sequence of frames is a stream (RFC 8878, section 3).
-	return append(zst(t, head.Bytes()), bytes.Repeat(zst(t, make([]byte, 64<<20)), 20)...)
+	return head.Bytes()
 }
 
 // sparse is the header of an old GNU sparse file of that size with no data in it (tar.h of GNU tar, oldgnu_header).
@@ -464,7 +491,7 @@ func TestStops(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	for _, s := range [][]byte{
 		tarOf(f, entry{name: "../a/package-lock.json", content: npmLock}, entry{name: "l", content: "a", typ: tar.TypeLink}),
-		gz(tarOf(f, entry{name: "x", content: "y"})), zipOf(f, entry{name: "a"}, entry{name: "b", content: "c"}), sparse("s", 1<<40), zst(f, tarOf(f)),
+		gz(tarOf(f, entry{name: "x", content: "y"})), zipOf(f, entry{name: "a"}, entry{name: "b", content: "c"}), sparse("s", 1<<40), zst(f, tarOf(f)), clienttest.XZ(tarOf(f, entry{name: "a", content: "b"}), 22),
 	} {
 		f.Add(s)
 	}

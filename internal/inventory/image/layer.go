@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/archive"
 )
@@ -100,7 +101,7 @@ func (s *scan) read(l *layer, d descriptor, diffID string) error {
 		}
 	} else {
 		in := io.TeeReader(&contextReader{s, blob}, raw)
-		r, err := archive.Decompress(in, lim.Bytes)
+		r, err := bounded.DecompressArchive(in, lim.Bytes)
 		if err != nil {
 			return err
 		}
