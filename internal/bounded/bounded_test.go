@@ -2,7 +2,6 @@ package bounded_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -57,28 +56,6 @@ func TestReaderStaysClosed(t *testing.T) {
 	}
 }
 
-func gz(t *testing.T, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func zst(t *testing.T, b []byte) []byte {
-	t.Helper()
-	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.EncodeAll(b, nil)
-}
-
 func TestDecompress(t *testing.T) {
 	text := []byte(`{"bomFormat":"CycloneDX"}`)
 	zeros := make([]byte, 8<<20)
@@ -92,15 +69,15 @@ func TestDecompress(t *testing.T) {
 	}{
 		{"plain", text, 1 << 20, bounded.None, text, nil},
 		{"empty", nil, 1 << 20, bounded.None, []byte{}, nil},
-		{"gzip", gz(t, text), 1 << 20, bounded.Gzip, text, nil},
-		{"zstd", zst(t, text), 1 << 20, bounded.Zstd, text, nil},
+		{"gzip", clienttest.Gzip(text), 1 << 20, bounded.Gzip, text, nil},
+		{"zstd", clienttest.Zstd(text), 1 << 20, bounded.Zstd, text, nil},
 		// C70: one layer only.
-		{"C70 gzip in gzip", gz(t, gz(t, text)), 1 << 20, bounded.Gzip, gz(t, text), nil},
-		{"gzip cut off", gz(t, text)[:20], 1 << 20, bounded.Gzip, nil, io.ErrUnexpectedEOF},
+		{"C70 gzip in gzip", clienttest.Gzip(clienttest.Gzip(text)), 1 << 20, bounded.Gzip, clienttest.Gzip(text), nil},
+		{"gzip cut off", clienttest.Gzip(text)[:20], 1 << 20, bounded.Gzip, nil, io.ErrUnexpectedEOF},
 		// B44, B45: flat bombs. The ratio counts only past a mebibyte of output.
-		{"B44 gzip of zeros", gz(t, zeros), 1 << 30, bounded.Gzip, nil, bounded.ErrRatio},
-		{"B45 zstd of zeros", zst(t, zeros), 1 << 30, bounded.Zstd, nil, bounded.ErrRatio},
-		{"small and dense", gz(t, zeros[:1<<19]), 1 << 30, bounded.Gzip, zeros[:1<<19], nil},
+		{"B44 gzip of zeros", clienttest.Gzip(zeros), 1 << 30, bounded.Gzip, nil, bounded.ErrRatio},
+		{"B45 zstd of zeros", clienttest.Zstd(zeros), 1 << 30, bounded.Zstd, nil, bounded.ErrRatio},
+		{"small and dense", clienttest.Gzip(zeros[:1<<19]), 1 << 30, bounded.Gzip, zeros[:1<<19], nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, kind, err := bounded.Decompress(bytes.NewReader(tt.in), tt.limit)
@@ -125,7 +102,7 @@ func TestDecompress(t *testing.T) {
 // The limit is on what comes out, for every compression.
 func TestDecompressLimit(t *testing.T) {
 	text := []byte(strings.Repeat("0123456789abcdef", 100))
-	for name, in := range map[string][]byte{"plain": text, "gzip": gz(t, text), "zstd": zst(t, text)} {
+	for name, in := range map[string][]byte{"plain": text, "gzip": clienttest.Gzip(text), "zstd": clienttest.Zstd(text)} {
 		r, _, err := bounded.Decompress(bytes.NewReader(in), 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +155,7 @@ func TestDecompressArchive(t *testing.T) {
 		err  error // nil: none
 	}{
 		{"plain", text, "hello", nil},
-		{"gzip", gz(t, text), "hello", nil},
+		{"gzip", clienttest.Gzip(text), "hello", nil},
 		{"bzip2", unbase64(t, bzip2Text), "abc", nil},
 		{"xz", unbase64(t, xzText), "hello", nil},
 		{"xz, uncompressed", stored, "hello", nil},

@@ -1,31 +1,11 @@
 package clienttest
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 )
-
-// Zip is an archive of files, name and content in turn.
-func Zip(t testing.TB, files ...string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	for i := 0; i+1 < len(files); i += 2 {
-		w, err := z.Create(files[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, files[i+1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
 
 // ComposerRepository serves packages of version 1.0.0, name → the composer.json in their archives, as a
 // packages.json (https://getcomposer.org/doc/05-repositories.md#composer).
