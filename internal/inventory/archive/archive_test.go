@@ -169,10 +169,6 @@ func TestScan(t *testing.T) {
 			"unread x.tar.zst: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
 			"x.tar.zst!/package-lock.json a@1.0.0 registry registry.npmjs.org",
 		}},
-		{"B45 a bomb in xz", "x.tar.xz", append(clienttest.XZ(bombHead(t, entry{Name: "package-lock.json", Content: npmLock}), 22), bytes.Repeat(unbase64(t, xzZeros), 1100)...), []string{
-			"unread x.tar.xz: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
-			"x.tar.xz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
-		}},
 		{"xz with a window of a gigabyte", "x.tar.xz", clienttest.XZ(clienttest.TarOf(t, entry{Name: "package-lock.json", Content: npmLock}), 36), []string{
 			"unread x.tar.xz: xz: its decoder would need a window of more than 128 MiB",
 		}},
@@ -204,6 +200,22 @@ func TestScan(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
+	}
+}
+
+// B45: the same in xz, whose decoder takes its time for more than a GiB.
+func TestXZBomb(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector")
+	}
+	head := bombHead(t, entry{Name: "package-lock.json", Content: npmLock})
+	got := scan(t, "x.tar.xz", append(clienttest.XZ(head, 22), bytes.Repeat(unbase64(t, xzZeros), 1100)...))
+	want := []string{
+		"unread x.tar.xz: tar: after 1 entries: decompresses to more than 200 times its size: the rest was not read",
+		"x.tar.xz!/package-lock.json a@1.0.0 registry registry.npmjs.org",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

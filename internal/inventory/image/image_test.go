@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
