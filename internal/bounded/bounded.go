@@ -7,12 +7,14 @@ package bounded
 import (
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 )
 
 // LimitError says which limit was hit. It is returned by reads, wrapped or not.
@@ -109,21 +111,55 @@ func (r *ratioReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// maxWindow is how far back a stream may refer, in bytes, which is memory that its decoder takes at once. The
+// largest that xz chooses by itself is half of it.
+const maxWindow = 128 << 20
+
+// ErrWindow says that a stream asks for more memory than it is given.
+var ErrWindow = fmt.Errorf("its decoder would need a window of more than %d MiB", maxWindow>>20)
+
 // Decompress takes off one layer of gzip or zstd, recognised by content, or
 // none, and bounds what comes out to limit bytes. A second layer inside is left
 // as it is. Close releases the decoder and not r.
 func Decompress(r io.Reader, limit int64) (rc io.ReadCloser, compression string, err error) {
-	return decompress(r, limit, ratioFloor)
+	br, in := counted(r)
+	return decompress(br, in, limit, ratioFloor)
 }
 
-// DecompressArchive is [Decompress] for an archive that is read as a stream, whose first GiB may have any ratio.
-func DecompressArchive(r io.Reader, limit int64) (rc io.ReadCloser, compression string, err error) {
-	return decompress(r, limit, archiveFloor)
+// DecompressArchive is [Decompress] for an archive that is read as a stream, whose first GiB may have any ratio, and
+// which may be compressed with bzip2 or xz, too.
+func DecompressArchive(r io.Reader, limit int64) (io.ReadCloser, error) {
+	br, in := counted(r)
+	magic, err := br.Peek(6)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte("BZh")):
+		return counting(bzip2.NewReader(br), in, limit, archiveFloor, func() {}), nil
+	case bytes.Equal(magic, []byte("\xfd7zXZ\x00")):
+		zr, err := xz.NewReader(br, maxWindow)
+		if err != nil {
+			return nil, xzError(err)
+		}
+		return counting(xzReader{zr}, in, limit, archiveFloor, func() {}), nil
+	}
+	rc, _, err := decompress(br, in, limit, archiveFloor)
+	return rc, err
 }
 
-func decompress(r io.Reader, limit, floor int64) (rc io.ReadCloser, compression string, err error) {
+// counted is r, buffered, and the count of what was read of it.
+func counted(r io.Reader) (*bufio.Reader, *counter) {
 	in := &counter{r: r}
-	br := bufio.NewReaderSize(in, 64<<10)
+	return bufio.NewReaderSize(in, 64<<10), in
+}
+
+// counting bounds what a decoder gives, by limit and by its ratio to in.
+func counting(decoder io.Reader, in *counter, limit, floor int64, close func()) io.ReadCloser {
+	return &closer{Reader(&ratioReader{r: decoder, in: in, floor: floor}, limit, "decompressed size"), close}
+}
+
+func decompress(br *bufio.Reader, in *counter, limit, floor int64) (rc io.ReadCloser, compression string, err error) {
 	magic, err := br.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, None, err
@@ -134,21 +170,33 @@ func decompress(r io.Reader, limit, floor int64) (rc io.ReadCloser, compression 
 		if err != nil {
 			return nil, Gzip, fmt.Errorf("gzip: %w", err)
 		}
-		return &closer{Reader(&ratioReader{r: zr, in: in, floor: floor}, limit, "decompressed size"), func() { zr.Close() }}, Gzip, nil
+		return counting(zr, in, limit, floor, func() { zr.Close() }), Gzip, nil
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
+		zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow))
 		if err != nil {
 			return nil, Zstd, fmt.Errorf("zstd: %w", err)
 		}
-		return &closer{Reader(&ratioReader{r: zr, in: in, floor: floor}, limit, "decompressed size"), zr.Close}, Zstd, nil
+		return counting(zr, in, limit, floor, zr.Close), Zstd, nil
 	}
 	return &closer{Reader(br, limit, "file"), func() {}}, None, nil
 }
 
-// Expand is r through a decoder that [DecompressArchive] does not know, with the same limits on what comes out.
-func Expand(r io.Reader, limit int64, decoder func(io.Reader) io.Reader) io.Reader {
-	in := &counter{r: r}
-	return Reader(&ratioReader{r: decoder(in), in: in, floor: archiveFloor}, limit, "decompressed size")
+type xzReader struct{ r *xz.Reader }
+
+func (x xzReader) Read(p []byte) (int, error) {
+	n, err := x.r.Read(p)
+	return n, xzError(err)
+}
+
+// xzError gives the decoder's errors as other decoders have them.
+func xzError(err error) error {
+	switch err {
+	case xz.ErrMemlimit:
+		return fmt.Errorf("xz: %w", ErrWindow)
+	case xz.ErrBuf:
+		return fmt.Errorf("xz: %w", io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 type closer struct {

@@ -2,16 +2,19 @@ package bounded_test
 
 import (
 	"bytes"
-	"compress/gzip"
+	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
 
 func TestReader(t *testing.T) {
@@ -53,28 +56,6 @@ func TestReaderStaysClosed(t *testing.T) {
 	}
 }
 
-func gz(t *testing.T, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func zst(t *testing.T, b []byte) []byte {
-	t.Helper()
-	w, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.EncodeAll(b, nil)
-}
-
 func TestDecompress(t *testing.T) {
 	text := []byte(`{"bomFormat":"CycloneDX"}`)
 	zeros := make([]byte, 8<<20)
@@ -88,15 +69,15 @@ func TestDecompress(t *testing.T) {
 	}{
 		{"plain", text, 1 << 20, bounded.None, text, nil},
 		{"empty", nil, 1 << 20, bounded.None, []byte{}, nil},
-		{"gzip", gz(t, text), 1 << 20, bounded.Gzip, text, nil},
-		{"zstd", zst(t, text), 1 << 20, bounded.Zstd, text, nil},
+		{"gzip", clienttest.Gzip(text), 1 << 20, bounded.Gzip, text, nil},
+		{"zstd", clienttest.Zstd(text), 1 << 20, bounded.Zstd, text, nil},
 		// C70: one layer only.
-		{"C70 gzip in gzip", gz(t, gz(t, text)), 1 << 20, bounded.Gzip, gz(t, text), nil},
-		{"gzip cut off", gz(t, text)[:20], 1 << 20, bounded.Gzip, nil, io.ErrUnexpectedEOF},
+		{"C70 gzip in gzip", clienttest.Gzip(clienttest.Gzip(text)), 1 << 20, bounded.Gzip, clienttest.Gzip(text), nil},
+		{"gzip cut off", clienttest.Gzip(text)[:20], 1 << 20, bounded.Gzip, nil, io.ErrUnexpectedEOF},
 		// B44, B45: flat bombs. The ratio counts only past a mebibyte of output.
-		{"B44 gzip of zeros", gz(t, zeros), 1 << 30, bounded.Gzip, nil, bounded.ErrRatio},
-		{"B45 zstd of zeros", zst(t, zeros), 1 << 30, bounded.Zstd, nil, bounded.ErrRatio},
-		{"small and dense", gz(t, zeros[:1<<19]), 1 << 30, bounded.Gzip, zeros[:1<<19], nil},
+		{"B44 gzip of zeros", clienttest.Gzip(zeros), 1 << 30, bounded.Gzip, nil, bounded.ErrRatio},
+		{"B45 zstd of zeros", clienttest.Zstd(zeros), 1 << 30, bounded.Zstd, nil, bounded.ErrRatio},
+		{"small and dense", clienttest.Gzip(zeros[:1<<19]), 1 << 30, bounded.Gzip, zeros[:1<<19], nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, kind, err := bounded.Decompress(bytes.NewReader(tt.in), tt.limit)
@@ -121,7 +102,7 @@ func TestDecompress(t *testing.T) {
 // The limit is on what comes out, for every compression.
 func TestDecompressLimit(t *testing.T) {
 	text := []byte(strings.Repeat("0123456789abcdef", 100))
-	for name, in := range map[string][]byte{"plain": text, "gzip": gz(t, text), "zstd": zst(t, text)} {
+	for name, in := range map[string][]byte{"plain": text, "gzip": clienttest.Gzip(text), "zstd": clienttest.Zstd(text)} {
 		r, _, err := bounded.Decompress(bytes.NewReader(in), 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -148,8 +129,66 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// An archive may begin with more zeros than a document may have, and is no endless one for that.
+// bzip2Text is "abc" by bzip2 1.0.8, and xzText "hello" by xz 5.4 with the filter for x86 and a SHA-256.
+const (
+	bzip2Text = "QlpoOTFBWSZTWWSMu3MAAAABADgAIAAhmBmEYXckU4UJBkjLtzA="
+	xzText    = "/Td6WFoAAArh+wyhAgEEACEBFgANhjUfAQAEaGVsbG8AAAAALPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQAATUFEoPd8hibS5oBAAAAAApZWg=="
+)
+
+func unbase64(tb testing.TB, s string) []byte {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
 func TestDecompressArchive(t *testing.T) {
+	text := []byte("hello")
+	stored := clienttest.XZ(text, 22)
+	damaged := bytes.Clone(unbase64(t, xzText))
+	damaged[len(damaged)-40] ^= 1 // in the checksum, behind which are the index and the end
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		want string
+		err  error // nil: none
+	}{
+		{"plain", text, "hello", nil},
+		{"gzip", clienttest.Gzip(text), "hello", nil},
+		{"bzip2", unbase64(t, bzip2Text), "abc", nil},
+		{"xz", unbase64(t, xzText), "hello", nil},
+		{"xz, uncompressed", stored, "hello", nil},
+		{"xz, several streams and padding", slices.Concat(stored, stored, make([]byte, 8), stored), "hellohellohello", nil},
+		{"xz, an empty stream", clienttest.XZ(nil, 22), "", nil},
+		{"xz in xz", clienttest.XZ(stored, 22), string(stored), nil},
+		{"xz with the largest window that is read", clienttest.XZ(text, 30), "hello", nil},
+		{"xz with a larger one", clienttest.XZ(text, 31), "", bounded.ErrWindow},
+		{"xz with one of 4 GiB in its second stream", slices.Concat(stored, clienttest.XZ(text, 40)), "hello", bounded.ErrWindow},
+		{"xz cut off", stored[:26], "", io.ErrUnexpectedEOF},
+		{"xz without its end", stored[:len(stored)-2], "hello", io.ErrUnexpectedEOF},
+		{"xz damaged", damaged, "hello", xz.ErrData},
+		{"xz with something behind it", slices.Concat(stored, []byte("something else altogether")), "hello", xz.ErrFormat},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []byte
+			r, err := bounded.DecompressArchive(bytes.NewReader(tt.in), 100)
+			if err == nil {
+				defer r.Close()
+				got, err = io.ReadAll(r)
+			}
+			if string(got) != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("%q and %v, want %q and %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+	if _, err := bounded.DecompressArchive(bytes.NewReader([]byte("\xfd7zXZ\x00")), 100); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("nothing but the magic number: %v", err)
+	}
+}
+
+// An archive may begin with more zeros than a document may have, and is no endless one for that.
+func TestDecompressArchiveRatio(t *testing.T) {
 	if testing.Short() {
 		t.Skip("more than a gibibyte")
 	}
@@ -172,7 +211,7 @@ func TestDecompressArchive(t *testing.T) {
 		size int64
 		err  error
 	}{{64 << 20, nil}, {floor, nil}, {floor + 64<<20, bounded.ErrRatio}} {
-		r, _, err := bounded.DecompressArchive(bytes.NewReader(pack(tt.size)), 1<<40)
+		r, err := bounded.DecompressArchive(bytes.NewReader(pack(tt.size)), 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,8 +227,11 @@ func FuzzDecompress(f *testing.F) {
 	f.Add([]byte("plain"))
 	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})
 	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x04, 0, 9, 0, 0, 'a'})
+	f.Add(clienttest.XZ([]byte("a"), 22))
+	f.Add(unbase64(f, xzText))
+	f.Add(unbase64(f, bzip2Text))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, _, err := bounded.Decompress(bytes.NewReader(b), 1<<16)
+		r, err := bounded.DecompressArchive(bytes.NewReader(b), 1<<16)
 		if err != nil {
 			return
 		}

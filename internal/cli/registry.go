@@ -105,6 +105,9 @@ func (a *app) registry(ctx context.Context, f *registryFlags, target string) err
 	if !remote && (f.kind != "" || f.names != "" || f.journal != "" || f.archives) {
 		return &usageError{"--type, --names-from, --ask-archives and --resume are for a registry's URL", "a directory is read anew each time"}
 	}
+	if types := registry.Types(); f.kind != "" && !slices.Contains(types, f.kind) {
+		return &usageError{fmt.Sprintf("no type of registry is called %q", f.kind), "one of: " + strings.Join(types, ", ")}
+	}
 	p := a.progress()
 	defer p.end()
 	cats, err := a.open(ctx, &f.look)

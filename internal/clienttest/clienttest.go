@@ -3,9 +3,6 @@
 package clienttest
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
@@ -131,19 +128,9 @@ func Lines(t *testing.T, root string, found rapsheet.Sightings) []string {
 }
 
 // Tarball is an npm package of nothing but its package.json.
-func Tarball(t *testing.T, packageJSON string) []byte {
+func Tarball(t testing.TB, packageJSON string) []byte {
 	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	if err := w.WriteHeader(&tar.Header{Name: "package/package.json", Mode: 0o644, Size: int64(len(packageJSON))}); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(w, packageJSON)
-	if w.Close() != nil || z.Close() != nil {
-		t.Fatal("tar")
-	}
-	return buf.Bytes()
+	return TarGz(t, "package/package.json", packageJSON)
 }
 
 // NPMRegistry serves packages of one version each, name → dependencies as JSON, in the shape of

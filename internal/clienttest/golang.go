@@ -1,8 +1,6 @@
 package clienttest
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,23 +15,12 @@ import (
 // GoModule is the zip of a module of one package of nothing (go.dev/ref/mod#zip-files).
 func GoModule(t *testing.T, path, version string) []byte {
 	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
+	top := path + "@" + version + "/"
 	name := path[strings.LastIndexByte(path, '/')+1:]
-	for _, f := range [][2]string{
-		{"go.mod", "module " + path + "\n"},
-		{"nothing.go", "package " + strings.ToLower(name) + "\n\nfunc Nothing() {}\n"},
-	} {
-		w, err := z.Create(path + "@" + version + "/" + f[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return Zip(t,
+		top+"go.mod", "module "+path+"\n",
+		top+"nothing.go", "package "+strings.ToLower(name)+"\n\nfunc Nothing() {}\n",
+	)
 }
 
 // GoProxy serves one version of modules without requirements, path → zip, by go.dev/ref/mod#goproxy-protocol.

@@ -1,8 +1,6 @@
 package clienttest
 
 import (
-	"archive/zip"
-	"bytes"
 	"crypto/sha1"
 	"fmt"
 	"net/http"
@@ -15,17 +13,7 @@ import (
 // Jar is an archive of nothing but its manifest.
 func Jar(t *testing.T) []byte {
 	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	w, err := z.Create("META-INF/MANIFEST.MF")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(w, "Manifest-Version: 1.0\n")
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return Zip(t, "META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
 }
 
 // MavenRepository serves artifacts without dependencies, "group:artifact:version" → jar, with their SHA-1 sums

@@ -1,8 +1,6 @@
 package clienttest
 
 import (
-	"archive/tar"
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
@@ -21,7 +19,7 @@ import (
 
 // Wheel is a distribution of nothing but its metadata (packaging.python.org,
 // specifications/binary-distribution-format).
-func Wheel(t *testing.T, name, version string) []byte {
+func Wheel(t testing.TB, name, version string) []byte {
 	t.Helper()
 	info := name + "-" + version + ".dist-info/"
 	return Zip(t,
@@ -41,36 +39,18 @@ func Metadata(name, version string) string {
 	return "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"
 }
 
-// TarGz is a compressed tar of files, name and content each.
-func TarGz(t *testing.T, files [][2]string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	for _, f := range files {
-		if err := w.WriteHeader(&tar.Header{Name: f[0], Mode: 0o644, Size: int64(len(f[1]))}); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if w.Close() != nil || z.Close() != nil {
-		t.Fatal("tar")
-	}
-	return buf.Bytes()
-}
-
 // Sdist is a source distribution (specifications/source-distribution-format) that every client can build
 // without fetching anything: its build backend (PEP 517) comes with it, and hands out a wheel that does too.
-func Sdist(t *testing.T, name, version string) []byte {
+func Sdist(t testing.TB, name, version string) []byte {
 	t.Helper()
 	top := name + "-" + version + "/"
-	return TarGz(t, [][2]string{
-		{top + "pyproject.toml", "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n\n[project]\nname = \"" + name + "\"\nversion = \"" + version + "\"\n"},
-		{top + "backend.py", "import os, shutil\n\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = " +
-			strconv.Quote(WheelName(name, version)) + "\n    shutil.copy('wheel', os.path.join(directory, name))\n    return name\n"},
-		{top + "wheel", string(Wheel(t, name, version))},
-		{top + "PKG-INFO", Metadata(name, version)},
-	})
+	return TarGz(t,
+		top+"pyproject.toml", "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n\n[project]\nname = \""+name+"\"\nversion = \""+version+"\"\n",
+		top+"backend.py", "import os, shutil\n\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = "+
+			strconv.Quote(WheelName(name, version))+"\n    shutil.copy('wheel', os.path.join(directory, name))\n    return name\n",
+		top+"wheel", string(Wheel(t, name, version)),
+		top+"PKG-INFO", Metadata(name, version),
+	)
 }
 
 // PythonIndex serves distributions by their file names as PyPI does: pages in HTML (PEP 503) and JSON (PEP 691),

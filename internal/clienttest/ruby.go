@@ -1,9 +1,6 @@
 package clienttest
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
@@ -16,37 +13,9 @@ import (
 // Gem is a gem of nothing but its specification, as Gem::Package writes one.
 func Gem(t testing.TB, name, version string) []byte {
 	t.Helper()
-	zipped := func(b []byte) []byte {
-		var buf bytes.Buffer
-		z := gzip.NewWriter(&buf)
-		if _, err := z.Write(b); err != nil || z.Close() != nil {
-			t.Fatal("gzip")
-		}
-		return buf.Bytes()
-	}
-	var empty bytes.Buffer
-	if err := tar.NewWriter(&empty).Close(); err != nil {
-		t.Fatal(err)
-	}
-	metadata, data := zipped(fmt.Appendf(nil, gemSpecification, name, version)), zipped(empty.Bytes())
+	metadata, data := Gzip(fmt.Appendf(nil, gemSpecification, name, version)), Gzip(TarOf(t))
 	sums := fmt.Appendf(nil, "---\nSHA256:\n  metadata.gz: %x\n  data.tar.gz: %x\n", sha256.Sum256(metadata), sha256.Sum256(data))
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, f := range []struct {
-		name string
-		b    []byte
-	}{{"metadata.gz", metadata}, {"data.tar.gz", data}, {"checksums.yaml.gz", zipped(sums)}} {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o444, Size: int64(len(f.b))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(f.b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return TarOf(t, files([]string{"metadata.gz", string(metadata), "data.tar.gz", string(data), "checksums.yaml.gz", string(Gzip(sums))})...)
 }
 
 const gemSpecification = `--- !ruby/object:Gem::Specification

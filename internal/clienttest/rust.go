@@ -1,9 +1,6 @@
 package clienttest
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
@@ -34,22 +31,11 @@ func isDirectory(name string) bool {
 // Crate is the archive of a library of nothing, as cargo package makes it.
 func Crate(t *testing.T, name, version string) []byte {
 	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	for _, f := range [][2]string{
-		{"Cargo.toml", fmt.Sprintf("[package]\nname = %q\nversion = %q\nedition = \"2018\"\n", name, version)},
-		{"src/lib.rs", "pub fn nothing() {}\n"},
-	} {
-		if err := w.WriteHeader(&tar.Header{Name: name + "-" + version + "/" + f[0], Mode: 0o644, Size: int64(len(f[1]))}); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if w.Close() != nil || z.Close() != nil {
-		t.Fatal("tar")
-	}
-	return buf.Bytes()
+	top := name + "-" + version + "/"
+	return TarGz(t,
+		top+"Cargo.toml", fmt.Sprintf("[package]\nname = %q\nversion = %q\nedition = \"2018\"\n", name, version),
+		top+"src/lib.rs", "pub fn nothing() {}\n",
+	)
 }
 
 // CrateRegistry serves one version of crates without dependencies, name → archive and version, by a sparse index

@@ -2,11 +2,8 @@ package clienttest
 
 import (
 	"archive/zip"
-	"bytes"
 	"compress/flate"
-	"fmt"
 	"io"
-	"testing"
 )
 
 // ZipWriter writes a zip with one compressor for all of its entries, which must be written one after the other.
@@ -25,22 +22,4 @@ func ZipWriter(w io.Writer) *zip.Writer {
 		return compressor, err
 	})
 	return z
-}
-
-// Zip is an archive of files, name and content in turn.
-func Zip(t testing.TB, files ...string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := ZipWriter(&buf)
-	for i := 0; i+1 < len(files); i += 2 {
-		w, err := z.Create(files[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, files[i+1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
 }

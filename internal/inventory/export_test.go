@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"io/fs"
+	"time"
 
 	"github.com/rapsheet/rapsheet"
 )
@@ -18,6 +19,11 @@ func OpenTop(name string) (Top, error) {
 // Open opens an entry of the root.
 func (t Top) Open(name string, directory bool) (fs.File, error) {
 	return t.open(t.f, ".", name, directory)
+}
+
+// Changed asks about an entry of dir.
+func (t Top) Changed(dir fs.File, rel, name string) (time.Time, bool) {
+	return t.changed(dir, rel, name)
 }
 
 func (t Top) Close()                  { t.close() }

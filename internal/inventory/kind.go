@@ -57,6 +57,11 @@ func unpacked(dir string) bool {
 		return path.Base(above) == "pkg" // GOMODCACHE
 	case "src":
 		return path.Base(above) == "registry" // of CARGO_HOME
+	case "npm":
+		of := path.Base(above)
+		return of == "deno" || of == ".deno" || of == "deno-dir" // DENO_DIR
+	case "registry.npmjs.org":
+		return path.Base(above) == "npm" // of any other DENO_DIR
 	}
 	return false
 }

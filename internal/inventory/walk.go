@@ -178,6 +178,9 @@ func walk(ctx context.Context, t tree, root fs.ReadDirFile, shown, place string,
 type tree interface {
 	// open opens name, one entry of parent, which is dir from the root; no symbolic link is followed.
 	open(parent fs.File, dir, name string, directory bool) (fs.File, error)
+	// changed says when name, one entry of parent, was changed last, without opening it; false where that cannot be told
+	// so of a regular file that the walk would read.
+	changed(parent fs.File, dir, name string) (time.Time, bool)
 	// inside reports whether the symbolic link at rel leads nowhere, or to what the walk meets by itself.
 	inside(rel string) bool
 	// foreign names the file system that f is on if it is one that is not to be entered; "" says go on.
@@ -398,6 +401,14 @@ func (w *walker) arrived(info fs.FileInfo) bool {
 	return !w.opt.Since.IsZero() && info.ModTime().Before(w.opt.Since) && !statusTime(info).Before(w.opt.Since)
 }
 
+// lastChange is the later of a file's times of modification and of status change.
+func lastChange(info fs.FileInfo) time.Time {
+	if at := statusTime(info); at.After(info.ModTime()) {
+		return at
+	}
+	return info.ModTime()
+}
+
 // list reads d's entries, submits its files and keeps the names of its
 // subdirectories. Entries of no interest are dropped at once, so a directory of
 // millions of files costs no memory. An error ends the walk.
@@ -504,6 +515,16 @@ func (w *walker) file(d *directory, c candidate) bool {
 		}
 		return w.note(rapsheet.NoteUnread, rel, "symbolic link out of the tree: not followed")
 	}
+	since := w.opt.Since
+	if d.arrived {
+		since = time.Time{} // before which nothing is
+	}
+	if !since.IsZero() {
+		if at, ok := w.tree.changed(d.f, d.rel, c.name); ok && at.Before(since) {
+			w.unchanged++
+			return true
+		}
+	}
 	f, err := w.tree.open(d.f, d.rel, c.name, false)
 	if err != nil {
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
@@ -522,7 +543,7 @@ func (w *walker) file(d *directory, c candidate) bool {
 		f.Close()
 		return w.note(rapsheet.NoteUnread, rel, Reason(err))
 	}
-	if !w.opt.Since.IsZero() && !d.arrived && info.ModTime().Before(w.opt.Since) && statusTime(info).Before(w.opt.Since) {
+	if lastChange(info).Before(since) {
 		w.unchanged++
 		f.Close()
 		return true

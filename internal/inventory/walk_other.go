@@ -57,6 +57,15 @@ func (t *top) open(_ fs.File, dir, name string, directory bool) (fs.File, error)
 	return f, nil
 }
 
+// changed implements tree.
+func (t *top) changed(_ fs.File, dir, name string) (time.Time, bool) {
+	info, err := t.root.Lstat(join(dir, name))
+	if err != nil || !info.Mode().IsRegular() {
+		return time.Time{}, false
+	}
+	return lastChange(info), true
+}
+
 // foreign is always "": these systems do not number devices, and what is mounted in a directory is a
 // kind of link, which is not followed.
 func (t *top) foreign(fs.File, fs.FileInfo) string { return "" }

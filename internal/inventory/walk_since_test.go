@@ -82,12 +82,14 @@ func TestWalkFS(t *testing.T) {
 // What packages were published with is not what this machine uses.
 func TestUnpacked(t *testing.T) {
 	files := map[string]string{}
-	for _, dir := range []string{"node_modules/a", "venv/lib/python3.11/site-packages/a", "lib/python3/dist-packages/a", "go/pkg/mod/a@v1.0.0", ".cargo/registry/src/index.crates.io-6f17d22bba15001f/a-1.0.0"} {
+	for _, dir := range []string{"node_modules/a", "venv/lib/python3.11/site-packages/a", "lib/python3/dist-packages/a", "go/pkg/mod/a@v1.0.0", ".cargo/registry/src/index.crates.io-6f17d22bba15001f/a-1.0.0",
+		".cache/deno/npm/npm.corp.example/a/1.0.0", "data/npm/registry.npmjs.org/a/1.0.0"} {
 		files[dir+"/package-lock.json"] = lockOf("published-with@1.0.0")
 	}
 	files["src/mod/package-lock.json"] = lockOf("a@1.0.0")
+	files["src/npm/package-lock.json"] = lockOf("b@1.0.0")
 	root := makeTree(t, files)
 	opt := options()
 	opt.Kinds = append(opt.Kinds, inventory.Kind{Name: "installed", Installed: true, Match: func(string, string) bool { return false }})
-	expect(t, collect(t, root, inventory.Walk(t.Context(), root, opt)), "src/mod/package-lock.json a@1.0.0")
+	expect(t, collect(t, root, inventory.Walk(t.Context(), root, opt)), "src/mod/package-lock.json a@1.0.0", "src/npm/package-lock.json b@1.0.0")
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,27 +56,52 @@ func (t *top) open(parent fs.File, dir, name string, directory bool) (fs.File, e
 		flags |= unix.O_DIRECTORY
 	}
 	above := parent.(*os.File)
-	conn, err := above.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
 	fd := -1
-	var oerr error
-	err = conn.Control(func(p uintptr) {
-		for {
-			fd, oerr = unix.Openat(int(p), name, flags, 0)
-			if oerr != unix.EINTR {
-				return
-			}
+	err := control(above, func(at int) (err error) {
+		fd, err = unix.Openat(at, name, flags, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: join(dir, name), Err: err}
+	}
+	return os.NewFile(uintptr(fd), above.Name()+"/"+name), nil
+}
+
+// changed implements tree: one fstatat(2) from the open parent, which follows no symbolic link. A file system
+// that was not met as a directory is left to foreign, which has to open the file.
+func (t *top) changed(parent fs.File, _, name string) (time.Time, bool) {
+	var st unix.Stat_t
+	err := control(parent.(*os.File), func(at int) error { return unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return time.Time{}, false
+	}
+	dev := uint64(st.Dev) // the type of Dev differs between systems
+	if reason, known := t.seen[dev]; dev != t.dev && (!known || reason != "") {
+		return time.Time{}, false
+	}
+	modified, status := time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())
+	if status.After(modified) {
+		return status, true
+	}
+	return modified, true
+}
+
+// control calls f with a directory's descriptor until no signal interrupts it.
+func control(dir *os.File, f func(at int) error) error {
+	conn, err := dir.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ferr error
+	err = conn.Control(func(fd uintptr) {
+		for ferr = unix.EINTR; ferr == unix.EINTR; {
+			ferr = f(int(fd))
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if oerr != nil {
-		return nil, &fs.PathError{Op: "open", Path: join(dir, name), Err: oerr}
-	}
-	return os.NewFile(uintptr(fd), above.Name()+"/"+name), nil
+	return ferr
 }
 
 // foreign implements tree.

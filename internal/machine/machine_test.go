@@ -68,7 +68,7 @@ func places(t *testing.T, root string, opt machine.Options) (all []string) {
 func TestPlaces(t *testing.T) {
 	root := disk(t,
 		"etc/passwd",
-		"home/a/.npm/_cacache", "home/a/.cache/pip", "home/a/.config/Code/x", "home/a/src/project", "home/a/.vscode-server/extensions",
+		"home/a/.npm/_cacache", "home/a/.cache/pip", "home/a/.cache/deno/npm", "home/a/.config/Code/x", "home/a/src/project", "home/a/.vscode-server/extensions",
 		"home/b/.cargo -> /etc", "home/b/.config -> /etc", "home/b/.local -> ../a/.cache",
 		"root/.m2", "var/lib/jenkins/.gradle", "usr/sbin/.npm", "opt/tool", "usr/local/lib/node_modules", "data/npm", "proc/1",
 	)
@@ -104,10 +104,11 @@ func TestPlaces(t *testing.T) {
 
 // What the environment moved is walked as what it is, once.
 func TestMoved(t *testing.T) {
-	root := disk(t, "data/npm/_cacache", "elsewhere/go/bin", "link -> data/npm")
+	root := disk(t, "data/npm/_cacache", "elsewhere/go/bin", "deno-dir/npm", "link -> data/npm")
 	env := map[string]string{
 		"npm_config_cache": filepath.Join(root, "link"),
 		"NPM_CONFIG_CACHE": filepath.Join(root, "data", "npm"),
+		"DENO_DIR":         filepath.Join(root, "deno-dir"),
 		"GOPATH":           filepath.Join(root, "elsewhere", "go") + string(filepath.ListSeparator) + filepath.Join(root, "none"),
 		"GOBIN":            filepath.Join(root, "elsewhere", "go", "bin"),
 	}
@@ -128,7 +129,7 @@ func TestMoved(t *testing.T) {
 		}
 		got[rel] = p.As
 	}
-	want := map[string]string{"data/npm": "/home/.npm", "elsewhere/go": "/home/go", "elsewhere/go/bin": "/home/go/bin"}
+	want := map[string]string{"data/npm": "/home/.npm", "deno-dir": "/home/.cache/deno", "elsewhere/go": "/home/go", "elsewhere/go/bin": "/home/go/bin"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", got, want)
 	}

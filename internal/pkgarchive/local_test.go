@@ -11,20 +11,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/pkgarchive"
 )
 
 // stored is a zip whose entries are not compressed and have no data descriptors, as zip(1) writes them.
-func stored(t *testing.T, files ...file) []byte {
+func stored(t *testing.T, files ...clienttest.Member) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
 	for _, f := range files {
-		m, err := w.CreateRaw(&zip.FileHeader{Name: f[0], Method: zip.Store, CompressedSize64: uint64(len(f[1])), UncompressedSize64: uint64(len(f[1]))})
+		m, err := w.CreateRaw(&zip.FileHeader{Name: f.Name, Method: zip.Store, CompressedSize64: uint64(len(f.Content)), UncompressedSize64: uint64(len(f.Content))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Write([]byte(f[1]))
+		m.Write([]byte(f.Content))
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -50,8 +51,8 @@ func moved(data []byte, at int, what string) []byte {
 
 // The directory of a zip says other things than the headers of its entries.
 func TestEntries(t *testing.T) {
-	files := []file{{"a-1.dist-info/METADATA", "Name: a\nVersion: 1\n"}, {"a.py", "import b"}, {"b.py", "b"}}
-	plain, streamed := stored(t, files...), zipOf(t, files...)
+	files := []clienttest.Member{file("a-1.dist-info/METADATA", "Name: a\nVersion: 1\n"), file("a.py", "import b"), file("b.py", "b")}
+	plain, streamed := stored(t, files...), clienttest.ZipOf(t, files...)
 	header := func(data []byte, n int) int {
 		at := 0
 		for range n {
@@ -59,7 +60,7 @@ func TestEntries(t *testing.T) {
 		}
 		return at
 	}
-	hidden := stored(t, file{"evil.py", "import os"})
+	hidden := stored(t, file("evil.py", "import os"))
 	hidden = hidden[:bytes.Index(hidden, []byte("PK\x01\x02"))]
 	behind := bytes.Index(plain, []byte("PK\x01\x02"))
 	changed := func(at int, b ...byte) []byte {

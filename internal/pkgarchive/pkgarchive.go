@@ -128,8 +128,9 @@ func (r *reader) archive(at io.ReaderAt, size int64, base string) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")), zipFormat(r.byName):
 		return r.zip(at, size, "", 0)
-	case isTar(head), bytes.HasPrefix(head, []byte{0x1f, 0x8b}), bytes.HasPrefix(head, []byte("BZh")), bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		return r.tar(io.NewSectionReader(at, 0, size), head)
+	case isTar(head), bytes.HasPrefix(head, []byte{0x1f, 0x8b}), bytes.HasPrefix(head, []byte("BZh")), bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return r.tar(io.NewSectionReader(at, 0, size))
 	case r.byName != "":
 		return errors.New("is neither a zip nor a tar")
 	}

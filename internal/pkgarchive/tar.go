@@ -3,7 +3,6 @@ package pkgarchive
 import (
 	"archive/tar"
 	"bytes"
-	"compress/bzip2"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -15,11 +14,8 @@ import (
 )
 
 // tar reads a tar, compressed or not, to its end: where it has a member twice, an unpacker takes the last.
-func (r *reader) tar(in io.Reader, head []byte) error {
-	if bytes.HasPrefix(head, []byte("BZh")) {
-		in = bounded.Expand(in, maxTar, bzip2.NewReader)
-	}
-	plain, _, err := bounded.DecompressArchive(in, maxTar)
+func (r *reader) tar(in io.Reader) error {
+	plain, err := bounded.DecompressArchive(in, maxTar)
 	if err != nil {
 		return err
 	}

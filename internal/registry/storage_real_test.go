@@ -1,8 +1,6 @@
 package registry_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,21 +18,8 @@ func TestGoProxyStorage(t *testing.T) {
 	program := clienttest.Program(t, "go")
 	// The format of https://go.dev/ref/mod#zip-files.
 	archive := func(mod, gomod string) string {
-		var buf bytes.Buffer
-		z := zip.NewWriter(&buf)
-		for name, content := range map[string]string{"go.mod": gomod, "m.go": "package m\n"} {
-			w, err := z.Create(mod + "@v1.0.0/" + name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.Write([]byte(content)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return buf.String()
+		top := mod + "@v1.0.0/"
+		return string(clienttest.Zip(t, top+"go.mod", gomod, top+"m.go", "package m\n"))
 	}
 	files := map[string]string{}
 	for mod, gomod := range map[string]string{

@@ -38,7 +38,7 @@ const (
 
 func TestStorage(t *testing.T) {
 	hash60 := strings.Repeat("0123456789", 6)
-	chart := string(clienttest.TarGz(t, [][2]string{{"chart/Chart.yaml", "name: chart\n"}}))
+	chart := string(clienttest.TarGz(t, "chart/Chart.yaml", "name: chart\n"))
 	tests := []struct {
 		name  string
 		files map[string]string

@@ -4,13 +4,13 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/bzip2"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/rapsheet/rapsheet/internal/bounded"
@@ -18,10 +18,7 @@ import (
 )
 
 // ErrUnknown says that a file is neither a zip nor a tar that can be read.
-var ErrUnknown = errors.New("neither a zip nor a tar, plain or compressed with gzip, bzip2 or zstd")
-
-// errXZ says so of what is known and not read: the decoders there are trust the archive's word for the size of their window.
-var errXZ = errors.New("compressed with xz, which is not read: unpack it first")
+var ErrUnknown = errors.New("neither a zip nor a tar, plain or compressed with gzip, bzip2, xz or zstd")
 
 // Beginnings of files.
 var (
@@ -51,10 +48,8 @@ func Open(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, e
 		return openZipTree(ctx, at, size, lim)
 	case isTar(head):
 		return openTar(ctx, &window{r: at, size: size}, at, lim)
-	case bytes.HasPrefix(head, magicXZ):
-		return nil, errXZ
-	case isTar(plainHead(head)):
-		plain, err := Decompress(io.NewSectionReader(at, 0, size), lim.Bytes)
+	case isCompressedTar(head):
+		plain, err := bounded.DecompressArchive(io.NewSectionReader(at, 0, size), lim.Bytes)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +65,7 @@ func Open(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, e
 
 // Is reports whether head, the first 64 KiB of a file or all of it, begins a zip or a tar, compressed or not.
 func Is(head []byte) bool {
-	return bytes.HasPrefix(head, magicZip) || bytes.HasPrefix(head, magicEmptyZip) || isTar(head) || isTar(plainHead(head))
+	return bytes.HasPrefix(head, magicZip) || bytes.HasPrefix(head, magicEmptyZip) || isTar(head) || isCompressedTar(head)
 }
 
 // isTar recognises a tar by the checksum of its first header (POSIX.1-1988, ustar and what was before it), and an
@@ -86,34 +81,26 @@ func isTar(head []byte) bool {
 	return err == nil || string(head[257:262]) == "ustar"
 }
 
+// isCompressedTar recognises a compressed tar. One whose decoder would need too much memory counts as one: what it is
+// nobody will know.
+func isCompressedTar(head []byte) bool {
+	plain, err := plainHead(head)
+	return isTar(plain) || errors.Is(err, bounded.ErrWindow)
+}
+
 // plainHead decompresses what it can of the beginning of a file.
-func plainHead(head []byte) []byte {
-	if !bytes.HasPrefix(head, magicGzip) && !bytes.HasPrefix(head, magicBzip2) && !bytes.HasPrefix(head, magicZstd) {
-		return nil
+func plainHead(head []byte) ([]byte, error) {
+	if !slices.ContainsFunc([][]byte{magicGzip, magicBzip2, magicZstd, magicXZ}, func(magic []byte) bool { return bytes.HasPrefix(head, magic) }) {
+		return nil, nil
 	}
-	r, err := Decompress(bytes.NewReader(head), headSize)
+	r, err := bounded.DecompressArchive(bytes.NewReader(head), headSize)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer r.Close()
 	b := make([]byte, 2048)
-	n, _ := io.ReadFull(r, b) // the head is cut off, so that this may end in an error
-	return b[:n]
-}
-
-// Decompress takes off one layer of gzip, zstd or bzip2, recognised by content, within the limits of package bounded.
-func Decompress(r io.Reader, limit int64) (io.ReadCloser, error) {
-	var magic [3]byte
-	n, err := io.ReadFull(r, magic[:])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, err
-	}
-	r = io.MultiReader(bytes.NewReader(magic[:n]), r)
-	if bytes.Equal(magic[:n], magicBzip2) {
-		return io.NopCloser(bounded.Expand(r, limit, bzip2.NewReader)), nil
-	}
-	plain, _, err := bounded.DecompressArchive(r, limit)
-	return plain, err
+	n, err := io.ReadFull(r, b) // the head is cut off, so that this may end in an error
+	return b[:n], err
 }
 
 // ReadTar reads a tar from beginning to end, and keeps its files in a temporary file.
@@ -335,7 +322,7 @@ func FirstName(at io.ReaderAt) (name string, plain bool) {
 	n, _ := at.ReadAt(head, 0)
 	head = head[:n]
 	if plain = isTar(head); !plain {
-		if head = plainHead(head); !isTar(head) {
+		if head, _ = plainHead(head); !isTar(head) {
 			return "", false
 		}
 	}

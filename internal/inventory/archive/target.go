@@ -191,9 +191,9 @@ func isGeneric(base, _ string) bool {
 		return false
 	}
 	switch base[i:] {
-	case ".zip", ".tar", ".tbz2", ".tzst":
+	case ".zip", ".tar", ".tbz2", ".txz", ".tzst":
 		return true
-	case ".gz", ".bz2", ".zst":
+	case ".gz", ".bz2", ".xz", ".zst":
 		return strings.HasSuffix(base[:i], ".tar")
 	}
 	return false

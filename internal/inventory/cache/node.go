@@ -28,6 +28,7 @@ func nodeKinds() []inventory.Kind {
 		{Name: "yarn-cache", Dir: isYarnClassicPackage, Match: named("package.json"), Read: readYarnClassic, Installed: true},
 		{Name: "yarn-cache", Match: isYarnZip, Read: readYarnZip},
 		{Name: "bun-cache", Dir: isBunPackage, Match: named("package.json"), Read: readBunPackage, Installed: true},
+		{Name: "deno-cache", Dir: isDenoPackage, Match: named("package.json"), Read: readDenoPackage, Installed: true},
 		{Name: "corepack", Dir: isCorepackTool, Match: named("package.json", ".corepack"), Read: readCorepack},
 	}
 }

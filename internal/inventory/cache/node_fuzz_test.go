@@ -2,7 +2,6 @@ package cache_test
 
 import (
 	"database/sql"
-	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,61 +12,52 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/cache"
 )
 
-// fuzzNode fuzzes the kind that reads the file at a path, and what stands beside it: no panic, no identifier above
-// the limit, no credentials, and the same reading twice.
-func fuzzNode(f *testing.F, at, beside string, seeds ...[2]string) {
-	f.Add("", "")
-	f.Add("\ufeff", "\xff\xfea\x00")
-	for _, s := range seeds {
-		f.Add(s[0], s[1])
-	}
-	var kind *inventory.Kind
-	for _, k := range cache.Kinds() {
-		if kind == nil && (k.Dir == nil || k.Dir("/"+path.Dir(at))) && k.Match(path.Base(at), "/"+at) {
-			kind = &k
-		}
-	}
-	if kind == nil {
-		f.Fatalf("no kind reads %s", at)
-	}
-	f.Fuzz(func(t *testing.T, content, other string) {
-		read := func() (saw []string) {
-			in := &inventory.File{Path: at, Rel: at, Size: int64(len(content)), R: strings.NewReader(content), FS: fstest.MapFS{beside: {Data: []byte(other)}, at: {Data: []byte(content)}}}
-			err := kind.Read(t.Context(), in, &inventory.Sink{File: in, Kind: kind.Name, Yield: func(s rapsheet.Sighting, err error) bool {
-				var note *rapsheet.Note
-				if err != nil && !errors.As(err, &note) {
-					t.Errorf("an error that is no note: %v", err)
-				}
-				if err == nil && (s.Package.Name == "" || len(s.Package.Name) > ecosystem.MaxIdentifier || len(s.Package.Version) > ecosystem.MaxIdentifier) {
-					t.Errorf("seen: %+.200v", s)
-				}
-				if strings.Contains(s.Evidence.URL, "SECRET") {
-					t.Errorf("evidence with credentials: %q", s.Evidence.URL)
-				}
-				saw = append(saw, s.Package.String())
-				return true
-			}})
-			if err != nil {
-				saw = append(saw, "error")
-			}
-			return saw
-		}
-		first := read()
-		if again := read(); !slices.Equal(first, again) {
-			t.Errorf("not the same twice: %q, %q", first, again)
-		}
-	})
+// fuzz fuzzes the kind that reads the file at a path; see [clienttest.FuzzKind].
+func fuzz(f *testing.F, at, beside string, seeds ...[2]string) {
+	clienttest.FuzzKind(f, cache.Kinds(), at, beside, false, seeds...)
 }
 
 func FuzzNPMBucket(f *testing.F) {
 	integrity, at := sri("x")
-	fuzzNode(f, bucket("0"), at,
+	fuzz(f, bucket("0"), at,
 		[2]string{request("https://u:SECRET@registry.npmjs.org/@s%2fone/-/one-1.0.0.tgz?SECRET", `"`+integrity+`"`, ""), "x"},
 		[2]string{request("https://codeload.github.com/o/r/tar.gz/0", `"`+integrity+`"`, `"resHeaders":{"content-type":["x"]}`) + line(`{"key":"pacote:tarball:file:x"}`), "\x1f\x8b"})
+}
+
+func FuzzDenoPackage(f *testing.F) {
+	fuzz(f, "h/.deno/npm/registry.npmjs.org/a/1.0.0/package.json", "h/.deno/npm/registry.npmjs.org/a/registry.json",
+		[2]string{`{"name": "b", "version": "1.0.0"}`, `{"versions": {"1.0.0": {"dist": {"integrity": "sha1-aSbRsZT7xze47tUTdW3i/Np+pAg="}}}}`},
+		[2]string{`{"name": 1}`, `{"versions": {"1.0.0": {"dist": {"shasum": "` + strings.Repeat("0", 40) + `"}}, "1.0.0": 1}}`})
+}
+
+// FuzzDenoDirectory fuzzes what the directory of a package in Deno's cache says.
+func FuzzDenoDirectory(f *testing.F) {
+	for _, seed := range []string{"/h/.deno/npm/h_1/a/b/@s/n/1.0.0_1", "/npm/registry.npmjs.org/_jjju6tq/1.0.0", "/deno-dir/npm/1/@//1..0", "/deno/npm/1.0.0", "1.0.0"} {
+		f.Add(seed)
+	}
+	kinds := cache.Kinds()
+	deno := &kinds[slices.IndexFunc(kinds, func(k inventory.Kind) bool { return k.Name == "deno-cache" })]
+	f.Fuzz(func(t *testing.T, dir string) {
+		if !deno.Dir(dir) {
+			return
+		}
+		at := dir + "/package.json"
+		in := &inventory.File{Path: at, Rel: "package.json", R: strings.NewReader(`{}`)}
+		err := deno.Read(t.Context(), in, &inventory.Sink{File: in, Kind: deno.Name, Yield: func(s rapsheet.Sighting, err error) bool {
+			if err == nil && (s.Package.Name == "" || s.Evidence.Origin != rapsheet.OriginRegistry || strings.ContainsAny(s.Evidence.Host, "/@")) {
+				t.Errorf("%q: %+.200v", dir, s)
+			}
+			return true
+		}})
+		if err != nil {
+			t.Errorf("%q: %v", dir, err)
+		}
+	})
 }
 
 // FuzzNPMEntry is FuzzNPMBucket behind the checksum of a line.
@@ -94,7 +84,7 @@ func FuzzNPMEntry(f *testing.F) {
 func FuzzPNPMIndex(f *testing.F) {
 	integrity, at := sri("{}")
 	at = strings.Replace(strings.TrimPrefix(at, "_cacache/content-v2/sha512/"), "/", "", 2)
-	fuzzNode(f, "v3/files/00/"+strings.Repeat("0", 126)+"-index.json", "v3/files/"+at[:2]+"/"+at[2:],
+	fuzz(f, "v3/files/00/"+strings.Repeat("0", 126)+"-index.json", "v3/files/"+at[:2]+"/"+at[2:],
 		[2]string{`{"name": "a", "version": "1.0.0"}`, ""}, [2]string{`{"files": {"package.json": {"integrity": "` + integrity + `"}}}`, `{"name": "a"}`})
 }
 
@@ -114,26 +104,26 @@ func FuzzPNPMDatabase(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	fuzzNode(f, "store/v11/index.db", "store/v11/files/00/x", [2]string{string(b), ""})
+	fuzz(f, "store/v11/index.db", "store/v11/files/00/x", [2]string{string(b), ""})
 }
 
 func FuzzYarnClassic(f *testing.F) {
 	dir := "v6/npm-a-1.0.0-0-integrity/node_modules/a/"
-	fuzzNode(f, dir+"package.json", dir+".yarn-metadata.json",
+	fuzz(f, dir+"package.json", dir+".yarn-metadata.json",
 		[2]string{`{"name": "a", "version": "1.0.0"}`, `{"remote": {"type": "tarball", "reference": "https://u:SECRET@h/b/-/b-1.tgz#0", "hash": "0", "integrity": "x", "cacheIntegrity": ""}}`})
 }
 
 func FuzzYarnZip(f *testing.F) {
-	fuzzNode(f, ".yarn/cache/a-npm-1.0.0-0123456789-10c0.zip", "x",
+	fuzz(f, ".yarn/cache/a-npm-1.0.0-0123456789-10c0.zip", "x",
 		[2]string{"PK\x05\x06" + strings.Repeat("\x00", 18), ""})
 }
 
 func FuzzBunPackage(f *testing.F) {
-	fuzzNode(f, "cache/@s/a@1.0.0@@h__0@@@1/package.json", "x", [2]string{`{"name": "a", "version": "1.0.0"}`, ""})
+	fuzz(f, "cache/@s/a@1.0.0@@h__0@@@1/package.json", "x", [2]string{`{"name": "a", "version": "1.0.0"}`, ""})
 }
 
 func FuzzCorepack(f *testing.F) {
-	fuzzNode(f, "corepack/v1/a/1.0.0/.corepack", "x", [2]string{`{"locator": {"name": "yarn", "reference": "4.0.0+sha1.0"}, "hash": "sha1.0"}`, ""},
+	fuzz(f, "corepack/v1/a/1.0.0/.corepack", "x", [2]string{`{"locator": {"name": "yarn", "reference": "4.0.0+sha1.0"}, "hash": "sha1.0"}`, ""},
 		[2]string{`{"locator": {"name": "yarn", "reference": "https://u:SECRET@h/x"}}`, ""})
 }
 

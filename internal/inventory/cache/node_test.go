@@ -1,9 +1,6 @@
 package cache_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha1"
 	"crypto/sha512"
 	"database/sql"
@@ -12,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -36,42 +32,6 @@ func request(url, integrity, metadata string) string {
 	return line(`{"key":"make-fetch-happen:request-cache:` + url + `","integrity":` + integrity + `,"time":1,"size":1,"metadata":{` + metadata + `}}`)
 }
 
-// tgz is an archive with those files, name and content in turn.
-func tgz(t *testing.T, files ...string) string {
-	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	w := tar.NewWriter(z)
-	for f := range slices.Chunk(files, 2) {
-		if err := w.WriteHeader(&tar.Header{Name: f[0], Mode: 0o644, Size: int64(len(f[1])), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if w.Close() != nil || z.Close() != nil {
-		t.Fatal("tar")
-	}
-	return buf.String()
-}
-
-// zipped is a zip file with those files, name and content in turn.
-func zipped(t *testing.T, files ...string) string {
-	t.Helper()
-	var buf bytes.Buffer
-	z := clienttest.ZipWriter(&buf)
-	for f := range slices.Chunk(files, 2) {
-		w, err := z.Create(f[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(w, f[1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.String()
-}
-
 // bucket is a place for an index entry; which one is npm's business.
 func bucket(digit string) string {
 	return "_cacache/index-v5/" + strings.Repeat(digit, 2) + "/" + strings.Repeat(digit, 2) + "/" + strings.Repeat(digit, 60)
@@ -82,10 +42,10 @@ func TestNPMCache(t *testing.T) {
 	one, oneAt := sri("one")
 	two, twoAt := sri("two")
 	gone, _ := sri("gone")
-	git := tgz(t, "repo-abc/sub/package.json", `{"name": "no"}`, "repo-abc/package.json", `{"name": "from-git", "version": "3.0.0"}`)
+	git := string(clienttest.TarGz(t, "repo-abc/sub/package.json", `{"name": "no"}`, "repo-abc/package.json", `{"name": "from-git", "version": "3.0.0"}`))
 	gitSRI, gitAt := sri(git)
 	page, pageAt := sri(`{"name": "one", "versions": {"1.0.0": {}}}`)
-	nameless := tgz(t, "package/index.js", "")
+	nameless := string(clienttest.TarGz(t, "package/index.js", ""))
 	namelessSRI, namelessAt := sri(nameless)
 	sum := func(at string) string {
 		return strings.ReplaceAll(strings.TrimPrefix(at, "_cacache/content-v2/"), "/", "")[6:12]
@@ -417,7 +377,7 @@ func TestYarnClassicCache(t *testing.T) {
 // Archives of Yarn 4.18.1 and its forerunners.
 func TestYarnZips(t *testing.T) {
 	pkg := func(name, says string) string {
-		return zipped(t, "node_modules/", "", "node_modules/"+name+"/package.json", says, "node_modules/"+name+"/lib/package.json", `{"type": "module"}`)
+		return string(clienttest.Zip(t, "node_modules/", "", "node_modules/"+name+"/package.json", says, "node_modules/"+name+"/lib/package.json", `{"type": "module"}`))
 	}
 	var many []string
 	for i := range 300 { // names are in the directory too
@@ -432,9 +392,9 @@ func TestYarnZips(t *testing.T) {
 		".yarn/cache/typescript-patch-6719c16e3a-50da05a39b.zip":  pkg("typescript", `{"name": "typescript", "version": "5.0.0"}`),
 		".yarn/cache/other.zip":                                   pkg("other", `{"name": "other", "version": "1.0.0"}`),
 		".yarn/cache/torn-npm-1.0.0-6719c16e3a-50da05a39b.zip":    pkg("torn", `{`),
-		".yarn/cache/vendor-npm-1.0.0-6719c16e3a-50da05a39b.zip":  zipped(t, "vendor/package.json", `{"name": "vendor"}`),
+		".yarn/cache/vendor-npm-1.0.0-6719c16e3a-50da05a39b.zip":  string(clienttest.Zip(t, "vendor/package.json", `{"name": "vendor"}`)),
 		".yarn/cache/nozip-npm-1.0.0-6719c16e3a-50da05a39b.zip":   "no zip",
-		".yarn/cache/toolong-npm-1.0.0-6719c16e3a-50da05a39b.zip": zipped(t, many...),
+		".yarn/cache/toolong-npm-1.0.0-6719c16e3a-50da05a39b.zip": string(clienttest.Zip(t, many...)),
 		"downloads/report.zip":                                    pkg("no", `{"name": "no", "version": "1.0.0"}`),
 		"downloads/report-6719c16e3a-50da05a39b.zip":              pkg("no", `{"name": "no", "version": "1.0.0"}`),
 	}), inventory.Options{}), []string{

@@ -71,8 +71,8 @@ func TestPython(t *testing.T) {
 	wheel := clienttest.Wheel(t, "planted", "1.0")
 	headers := map[string]any{"Content-Type": "binary/octet-stream", "X-PyPI-File-Project": "from-headers", "x-pypi-file-version": "2.0"}
 	spoof := clienttest.Zip(t, "evil-6.6.dist-info/METADATA", clienttest.Metadata("harmless", "1.0"))
-	pkgInfo := clienttest.TarGz(t, [][2]string{{"odd-dir/PKG-INFO", clienttest.Metadata("source", "3.0")}})
-	named := clienttest.TarGz(t, [][2]string{{"two-words-3.1.post1/setup.py", ""}})
+	pkgInfo := clienttest.TarGz(t, "odd-dir/PKG-INFO", clienttest.Metadata("source", "3.0"))
+	named := clienttest.TarGz(t, "two-words-3.1.post1/setup.py", "")
 	source := `{"archive_info": {"hash": "sha256=` + strings.Repeat("ab", 32) + `", "hashes": {"sha256": "` + strings.Repeat("ab", 32) + `"}}, "url": "`
 	tests := []struct {
 		name  string

@@ -1,80 +1,42 @@
 package cache_test
 
 import (
-	"errors"
-	"slices"
-	"strings"
-	"testing"
-	"testing/fstest"
-
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/cache"
+	"strings"
+	"testing"
 )
 
-// fuzzReader fuzzes one kind on a file at a path, and on what stands beside it: no panic, no identifier above the
-// limit, something said about the file, and the same reading twice.
-func fuzzReader(f *testing.F, kind, at, beside string, seeds ...[2]string) {
-	f.Add([]byte(""), []byte(""))
-	for _, s := range seeds {
-		f.Add([]byte(s[0]), []byte(s[1]))
-	}
-	kinds := cache.Kinds()
-	i := slices.IndexFunc(kinds, func(k inventory.Kind) bool { return k.Name == kind })
-	f.Fuzz(func(t *testing.T, content, other []byte) {
-		read := func() (saw []string) {
-			in := &inventory.File{Path: at, Rel: at, R: strings.NewReader(string(content)), Hash: true,
-				FS: fstest.MapFS{beside: {Data: other}, at: {Data: content}}}
-			err := kinds[i].Read(t.Context(), in, &inventory.Sink{File: in, Kind: kind, Yield: func(s rapsheet.Sighting, err error) bool {
-				var note *rapsheet.Note
-				if err != nil && !errors.As(err, &note) {
-					t.Errorf("an error that is no note: %v", err)
-				}
-				if err == nil && (s.Package.Name == "" || len(s.Package.Name) > ecosystem.MaxIdentifier || len(s.Package.Version) > ecosystem.MaxIdentifier) {
-					t.Errorf("seen: %+.200v", s)
-				}
-				saw = append(saw, s.Package.String())
-				return true
-			}})
-			if err != nil {
-				saw = append(saw, "error")
-			}
-			return saw
-		}
-		first := read()
-		if len(first) == 0 {
-			t.Error("nothing was said about the file")
-		}
-		if again := read(); !slices.Equal(first, again) {
-			t.Errorf("not the same twice: %q, %q", first, again)
-		}
-	})
+// fuzzReader is fuzz for files of which something is always said.
+func fuzzReader(f *testing.F, at, beside string, seeds ...[2]string) {
+	clienttest.FuzzKind(f, cache.Kinds(), at, beside, true, seeds...)
 }
 
 func FuzzNuGetPackage(f *testing.F) {
-	fuzzReader(f, "nuget-packages", "evil/1.0.0/.nupkg.metadata", "evil/1.0.0/evil.nuspec",
+	fuzzReader(f, "evil/1.0.0/.nupkg.metadata", "evil/1.0.0/evil.nuspec",
 		[2]string{`{"version": 2, "contentHash": "x", "source": "https://api.nuget.org/v3/index.json"}`, clienttest.Nuspec("Evil", "1.0.0")},
 		[2]string{`{"version": 1}`, "<package><metadata><id>a</id></x>"})
 }
 
 func FuzzNupkg(f *testing.F) {
-	fuzzReader(f, "nupkg", "p/Evil.1.0.0/Evil.1.0.0.nupkg", "x",
+	fuzzReader(f, "p/Evil.1.0.0/Evil.1.0.0.nupkg", "x",
 		[2]string{string(clienttest.Nupkg(f, "Evil", "1.0.0")), ""}, [2]string{"PK\x05\x06", ""})
 }
 
 func FuzzGem(f *testing.F) {
-	fuzzReader(f, "gem-cache", "cache/evil-1.0.0.gem", "x", [2]string{string(clienttest.Gem(f, "evil", "1.0.0")), ""})
+	fuzzReader(f, "cache/evil-1.0.0.gem", "x", [2]string{string(clienttest.Gem(f, "evil", "1.0.0")), ""})
 }
 
 func FuzzComposerFile(f *testing.F) {
-	fuzzReader(f, "composer-files", "files/v/n/0123456789012345678901234567890123456789.zip", "x",
+	fuzzReader(f, "files/v/n/0123456789012345678901234567890123456789.zip", "x",
 		[2]string{string(clienttest.Zip(f, "r/composer.json", `{"name": "a/b", "version": "1"}`)), ""})
 }
 
 func FuzzPubspec(f *testing.F) {
-	fuzzReader(f, "pub-cache", "c/hosted/pub.dev/evil-1.0.0/pubspec.yaml", "c/hosted-hashes/pub.dev/evil-1.0.0.sha256",
+	fuzzReader(f, "c/hosted/pub.dev/evil-1.0.0/pubspec.yaml", "c/hosted-hashes/pub.dev/evil-1.0.0.sha256",
 		[2]string{"name: evil\nversion: 1.0.0\n", strings.Repeat("0", 64)}, [2]string{"name: 'other' # x\r\n", ""})
 }
 

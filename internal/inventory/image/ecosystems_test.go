@@ -52,14 +52,14 @@ func TestEcosystems(t *testing.T) {
 	}
 	var first, second []entry
 	for _, tt := range tests {
-		first = append(first, entry{name: tt.file, content: tt.content})
+		first = append(first, entry{Name: tt.file, Content: tt.content})
 		at := strings.LastIndexByte(tt.file, '/')
-		second = append(second, entry{name: tt.file[:at] + "/.wh." + tt.file[at+1:]})
+		second = append(second, entry{Name: tt.file[:at] + "/.wh." + tt.file[at+1:]})
 	}
 	opt := options()
 	opt.Kinds = slices.Concat(cache.Kinds(), installed.Kinds(), archive.Kinds(), lockfile.Kinds())
 	opt.PerFile = 0
-	one, two := tarOf(t, first...), tarOf(t, second...)
+	one, two := clienttest.TarOf(t, first...), clienttest.TarOf(t, second...)
 	target := write(t, "image.tar", dockerArchive(t, one, two))
 	got := lines(t, target, image.Options{Options: opt.Options}, one, two)
 	for _, tt := range tests {

@@ -3,21 +3,17 @@ package image_test
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
@@ -28,47 +24,7 @@ import (
 	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
 )
 
-// entry is a member of a layer; typ is that of tar, 0 for a file.
-type entry struct {
-	name, content string
-	typ           byte
-}
-
-func tarOf(t testing.TB, entries ...entry) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, e := range entries {
-		h := &tar.Header{Name: e.name, Mode: 0o644, Typeflag: e.typ, Linkname: e.content, Format: tar.FormatPAX}
-		if e.typ == 0 {
-			h.Linkname, h.Size = "", int64(len(e.content))
-		}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if h.Size > 0 {
-			io.WriteString(w, e.content)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func gz(b []byte) []byte {
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	w.Write(b)
-	w.Close()
-	return buf.Bytes()
-}
-
-func zst(b []byte) []byte {
-	w, _ := zstd.NewWriter(nil)
-	defer w.Close()
-	return w.EncodeAll(b, nil)
-}
+type entry = clienttest.Member
 
 func digest(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
 
@@ -116,9 +72,9 @@ func (l layout) index(manifests ...map[string]any) layout {
 func (l layout) tar(t testing.TB) []byte {
 	var all []entry
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		all = append(all, entry{name: name, content: l[name]})
+		all = append(all, entry{Name: name, Content: l[name]})
 	}
-	return tarOf(t, all...)
+	return clienttest.TarOf(t, all...)
 }
 
 // dockerArchive is an image as `docker save` wrote it before version 25.
@@ -127,13 +83,13 @@ func dockerArchive(t testing.TB, layers ...[]byte) []byte {
 	for i, b := range layers {
 		name := fmt.Sprintf("%064x/layer.tar", i)
 		names, ids = append(names, name), append(ids, digest(b))
-		all = append(all, entry{name: name, content: string(b)})
+		all = append(all, entry{Name: name, Content: string(b)})
 	}
 	config := document(map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"diff_ids": ids}})
 	name := digest(config)[7:] + ".json"
-	all = append(all, entry{name: name, content: string(config)},
-		entry{name: "manifest.json", content: string(document([]any{map[string]any{"Config": name, "RepoTags": []string{"app:1"}, "Layers": names}}))})
-	return tarOf(t, all...)
+	all = append(all, entry{Name: name, Content: string(config)},
+		entry{Name: "manifest.json", Content: string(document([]any{map[string]any{"Config": name, "RepoTags": []string{"app:1"}, "Layers": names}}))})
+	return clienttest.TarOf(t, all...)
 }
 
 func options() image.Options {
@@ -195,29 +151,29 @@ func pkg(name, version string) string {
 // Four layers in which packages come, stay, are copied, replaced and deleted.
 func story(t testing.TB) [][]byte {
 	const m = "usr/lib/node_modules/"
-	dir := func(name string) entry { return entry{name: name, typ: tar.TypeDir} }
+	dir := func(name string) entry { return entry{Name: name, Type: tar.TypeDir} }
 	return [][]byte{
-		tarOf(t, dir("usr/"), dir("usr/lib/"), dir(m),
-			entry{name: m + ".package-lock.json", content: `{"packages": {"node_modules/late": {"resolved": "https://registry.npmjs.org/late/-/late-1.0.0.tgz"}}}`},
-			entry{name: m + "stays/package.json", content: pkg("stays", "1.0.0")},
-			entry{name: m + "copied/package.json", content: pkg("copied", "1.0.0")},
-			entry{name: m + "updated/package.json", content: pkg("updated", "1.0.0")},
-			entry{name: m + "deleted/package.json", content: pkg("deleted", "1.0.0")},
-			entry{name: "app/node_modules/x/package.json", content: pkg("x", "1.0.0")},
-			entry{name: "app/node_modules/y/package.json", content: pkg("y", "1.0.0")},
-			entry{name: "opt/node_modules/z/package.json", content: pkg("z", "1.0.0")},
-			entry{name: "sbin", content: "usr/sbin", typ: tar.TypeSymlink},
+		clienttest.TarOf(t, dir("usr/"), dir("usr/lib/"), dir(m),
+			entry{Name: m + ".package-lock.json", Content: `{"packages": {"node_modules/late": {"resolved": "https://registry.npmjs.org/late/-/late-1.0.0.tgz"}}}`},
+			entry{Name: m + "stays/package.json", Content: pkg("stays", "1.0.0")},
+			entry{Name: m + "copied/package.json", Content: pkg("copied", "1.0.0")},
+			entry{Name: m + "updated/package.json", Content: pkg("updated", "1.0.0")},
+			entry{Name: m + "deleted/package.json", Content: pkg("deleted", "1.0.0")},
+			entry{Name: "app/node_modules/x/package.json", Content: pkg("x", "1.0.0")},
+			entry{Name: "app/node_modules/y/package.json", Content: pkg("y", "1.0.0")},
+			entry{Name: "opt/node_modules/z/package.json", Content: pkg("z", "1.0.0")},
+			entry{Name: "sbin", Content: "usr/sbin", Type: tar.TypeSymlink},
 		),
-		tarOf(t, entry{name: m + ".wh.deleted"},
-			entry{name: m + "updated/package.json", content: pkg("updated", "2.0.0")},
-			entry{name: m + "copied/package.json", content: pkg("copied", "1.0.0")},
-			entry{name: m + "late/package.json", content: pkg("late", "1.0.0")},
+		clienttest.TarOf(t, entry{Name: m + ".wh.deleted"},
+			entry{Name: m + "updated/package.json", Content: pkg("updated", "2.0.0")},
+			entry{Name: m + "copied/package.json", Content: pkg("copied", "1.0.0")},
+			entry{Name: m + "late/package.json", Content: pkg("late", "1.0.0")},
 		),
-		tarOf(t, entry{name: "app/node_modules/.wh..wh..opq"}, entry{name: "app/node_modules/y/package.json", content: pkg("y", "1.0.0")},
-			entry{name: "opt", content: "a file where a directory was"},
-			entry{name: "srv/node_modules/stays/package.json", content: m + "stays/package.json", typ: tar.TypeLink},
+		clienttest.TarOf(t, entry{Name: "app/node_modules/.wh..wh..opq"}, entry{Name: "app/node_modules/y/package.json", Content: pkg("y", "1.0.0")},
+			entry{Name: "opt", Content: "a file where a directory was"},
+			entry{Name: "srv/node_modules/stays/package.json", Content: m + "stays/package.json", Type: tar.TypeLink},
 		),
-		tarOf(t, entry{name: "usr/lib/.wh.node_modules"}, entry{name: "bin", content: "usr/bin", typ: tar.TypeSymlink}),
+		clienttest.TarOf(t, entry{Name: "usr/lib/.wh.node_modules"}, entry{Name: "bin", Content: "usr/bin", Type: tar.TypeSymlink}),
 	}
 }
 
@@ -247,14 +203,17 @@ func TestForms(t *testing.T) {
 	}
 	mixed := 0
 	for name, target := range map[string]string{
-		"an OCI layout":                   clienttest.Tree(t, oci(gz)),
-		"an OCI layout, not compressed":   clienttest.Tree(t, oci(plain)),
-		"an OCI layout with zstd":         clienttest.Tree(t, oci(func(b []byte) []byte { mixed++; return [](func([]byte) []byte){zst, gz}[mixed%2](b) })),
-		"an OCI archive":                  write(t, "image.tar", oci(gz).tar(t)),
+		"an OCI layout":                 clienttest.Tree(t, oci(clienttest.Gzip)),
+		"an OCI layout, not compressed": clienttest.Tree(t, oci(plain)),
+		"an OCI layout with zstd": clienttest.Tree(t, oci(func(b []byte) []byte {
+			mixed++
+			return [](func([]byte) []byte){clienttest.Zstd, clienttest.Gzip}[mixed%2](b)
+		})),
+		"an OCI archive":                  write(t, "image.tar", oci(clienttest.Gzip).tar(t)),
 		"an OCI archive, not compressed":  write(t, "image.tar", oci(plain).tar(t)),
-		"an OCI archive, compressed":      write(t, "image.tar.gz", gz(oci(gz).tar(t))),
+		"an OCI archive, compressed":      write(t, "image.tar.gz", clienttest.Gzip(oci(clienttest.Gzip).tar(t))),
 		"a docker-archive":                write(t, "image.tar", dockerArchive(t, layers...)),
-		"a docker-archive, compressed":    write(t, "image.tgz", gz(dockerArchive(t, layers...))),
+		"a docker-archive, compressed":    write(t, "image.tgz", clienttest.Gzip(dockerArchive(t, layers...))),
 		"a docker-archive by docker 25":   write(t, "image.tar", docker25(t, layers)),
 		"a docker-archive without layout": write(t, "image.tar", func() []byte { return withoutLayout(t, layers) }()),
 	} {
@@ -300,16 +259,16 @@ var bombHead = func() []byte {
 }()
 
 func TestImages(t *testing.T) {
-	one := tarOf(t, entry{name: "app/node_modules/a/package.json", content: pkg("a", "1.0.0")})
-	two := tarOf(t, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
-	zeros := tarOf(t, entry{name: "zeros", content: strings.Repeat("\x00", 4<<20)}, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
-	twice := tarOf(t, entry{name: "app/node_modules/b/package.json", content: pkg("b", "6.6.6")}, entry{name: "app/node_modules/b/package.json", content: pkg("b", "1.0.0")})
+	one := clienttest.TarOf(t, entry{Name: "app/node_modules/a/package.json", Content: pkg("a", "1.0.0")})
+	two := clienttest.TarOf(t, entry{Name: "app/node_modules/b/package.json", Content: pkg("b", "1.0.0")})
+	zeros := clienttest.TarOf(t, entry{Name: "zeros", Content: strings.Repeat("\x00", 4<<20)}, entry{Name: "app/node_modules/b/package.json", Content: pkg("b", "1.0.0")})
+	twice := clienttest.TarOf(t, entry{Name: "app/node_modules/b/package.json", Content: pkg("b", "6.6.6")}, entry{Name: "app/node_modules/b/package.json", Content: pkg("b", "1.0.0")})
 	// 8 GiB are said to be there, and 1.25 are, as a stream of 20 frames (RFC 8878, section 3).
 	huge := func(b []byte) []byte {
 		if !bytes.Equal(b, bombHead) {
-			return zst(b)
+			return clienttest.Zstd(b)
 		}
-		return append(zst(b), bytes.Repeat(zst(make([]byte, 64<<20)), 20)...)
+		return append(clienttest.Zstd(b), bytes.Repeat(clienttest.Zstd(make([]byte, 64<<20)), 20)...)
 	}
 	const a, b = "T!/app/node_modules/a/package.json a@1.0.0 layer 1", "T!/app/node_modules/b/package.json b@1.0.0 layer 2"
 	// with is a layout with an image of two layers, changed.
@@ -332,9 +291,9 @@ func TestImages(t *testing.T) {
 	}{
 		{"platforms, an index in an index, attestations", "", func() layout {
 			l := layout{}
-			arm, amd := l.image("arm64", gz, one), l.image("amd64", gz, one, two)
+			arm, amd := l.image("arm64", clienttest.Gzip, one), l.image("amd64", clienttest.Gzip, one, two)
 			arm["platform"] = map[string]any{"os": "linux", "architecture": "arm64", "variant": "v8"}
-			att := l.image("unknown", gz, two)
+			att := l.image("unknown", clienttest.Gzip, two)
 			att["annotations"] = map[string]any{"vnd.docker.reference.type": "attestation-manifest"}
 			inner := l.blob(document(map[string]any{"schemaVersion": 2, "manifests": []any{arm, amd, att}}))
 			inner["mediaType"] = "application/vnd.oci.image.index.v1+json"
@@ -347,20 +306,20 @@ func TestImages(t *testing.T) {
 		}},
 		{"one platform", "linux/amd64", func() layout {
 			l := layout{}
-			arm, amd := l.image("arm64", gz, one), l.image("amd64", gz, two)
+			arm, amd := l.image("arm64", clienttest.Gzip, one), l.image("amd64", clienttest.Gzip, two)
 			arm["platform"] = map[string]any{"os": "linux", "architecture": "arm64", "variant": "v8"}
 			return l.index(arm, amd)
 		}(), []string{"info T: images for other platforms (1)", "T!/app/node_modules/b/package.json b@1.0.0 layer 2"}},
-		{"a platform that is not there", "linux/s390x", with(gz, both, nil), []string{"info T: images for other platforms (1)", "unread T: no image for the platform linux/s390x (0)"}},
+		{"a platform that is not there", "linux/s390x", with(clienttest.Gzip, both, nil), []string{"info T: images for other platforms (1)", "unread T: no image for the platform linux/s390x (0)"}},
 		{"a layer's content is another", "", with(plain, both, func(l layout, _ map[string]any) { l[path(one)] = string(two) }), []string{
 			"unread T!: layer 1 of 2, " + short(one) + ": its content does not have its digest: not read (0)", b}},
-		{"a layer is cut off", "", with(gz, both, func(l layout, _ map[string]any) { l[path(gz(one))] = l[path(gz(one))][:60] }), []string{
-			"unread T!: layer 1 of 2, " + short(gz(one)) + ": its content does not have its digest: not read (0)", b}},
-		{"a layer is missing", "", with(gz, both, func(l layout, _ map[string]any) { delete(l, path(gz(two))) }), []string{
-			"unread T!: layer 2 of 2, " + short(gz(two)) + ": open: no such file or directory (0)", a}},
-		{"a manifest's content is another", "", with(gz, both, func(l layout, m map[string]any) { l["blobs/sha256/"+m["digest"].(string)[7:]] += " " }), nil},
-		{"a layer begins with zeros", "", with(zst, [][]byte{one, zeros}, nil), []string{a, strings.ReplaceAll(b, "layer 2", "layer "+digest(zeros))}},
-		{"a layer has a name twice", "", with(gz, [][]byte{one, twice}, nil), []string{
+		{"a layer is cut off", "", with(clienttest.Gzip, both, func(l layout, _ map[string]any) { l[path(clienttest.Gzip(one))] = l[path(clienttest.Gzip(one))][:60] }), []string{
+			"unread T!: layer 1 of 2, " + short(clienttest.Gzip(one)) + ": its content does not have its digest: not read (0)", b}},
+		{"a layer is missing", "", with(clienttest.Gzip, both, func(l layout, _ map[string]any) { delete(l, path(clienttest.Gzip(two))) }), []string{
+			"unread T!: layer 2 of 2, " + short(clienttest.Gzip(two)) + ": open: no such file or directory (0)", a}},
+		{"a manifest's content is another", "", with(clienttest.Gzip, both, func(l layout, m map[string]any) { l["blobs/sha256/"+m["digest"].(string)[7:]] += " " }), nil},
+		{"a layer begins with zeros", "", with(clienttest.Zstd, [][]byte{one, zeros}, nil), []string{a, strings.ReplaceAll(b, "layer 2", "layer "+digest(zeros))}},
+		{"a layer has a name twice", "", with(clienttest.Gzip, [][]byte{one, twice}, nil), []string{
 			"info T!: entries that stand in the archive more than once: each was read (1)", a,
 			strings.ReplaceAll(b, "layer 2", "layer "+digest(twice)),
 			"T!/app/node_modules/b/package.json b@6.6.6 layer " + digest(twice) + " gone " + digest(twice)}},
@@ -393,10 +352,10 @@ func TestImages(t *testing.T) {
 
 // A docker-archive whose OCI index and whose manifest.json name different images: both are read.
 func TestTwoManifests(t *testing.T) {
-	good := tarOf(t, entry{name: "app/node_modules/good/package.json", content: pkg("good", "1.0.0")})
-	evil := tarOf(t, entry{name: "app/node_modules/evil/package.json", content: pkg("evil", "1.0.0")})
+	good := clienttest.TarOf(t, entry{Name: "app/node_modules/good/package.json", Content: pkg("good", "1.0.0")})
+	evil := clienttest.TarOf(t, entry{Name: "app/node_modules/evil/package.json", Content: pkg("evil", "1.0.0")})
 	l := layout{}
-	l.index(l.image("amd64", gz, good))
+	l.index(l.image("amd64", clienttest.Gzip, good))
 	config := document(map[string]any{"os": "linux", "architecture": "amd64", "rootfs": map[string]any{"diff_ids": []string{digest(evil)}}})
 	l[digest(config)[7:]+".json"] = string(config)
 	l["layer.tar"] = string(evil)
@@ -409,7 +368,7 @@ func TestTwoManifests(t *testing.T) {
 
 func TestIs(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"a.tar": tarOf(t, entry{name: "manifest.json", content: `{"name": "an app's"}`}), "a.tar.gz": gz(tarOf(t, entry{name: "x"})),
+		"a.tar": clienttest.TarOf(t, entry{Name: "manifest.json", Content: `{"name": "an app's"}`}), "a.tar.gz": clienttest.Gzip(clienttest.TarOf(t, entry{Name: "x"})),
 		"a.zip": []byte("PK\x05\x06"), "a.json": []byte("{}"), "empty": nil,
 	} {
 		if image.Is(write(t, name, data)) {
@@ -446,9 +405,9 @@ func TestStops(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	layers := story(f)
 	l := layout{}
-	f.Add(l.index(l.image("amd64", gz, layers[0], layers[1])).tar(f))
+	f.Add(l.index(l.image("amd64", clienttest.Gzip, layers[0], layers[1])).tar(f))
 	f.Add(dockerArchive(f, layers...))
-	f.Add(dockerArchive(f, []byte("x"), gz(layers[0])))
+	f.Add(dockerArchive(f, []byte("x"), clienttest.Gzip(layers[0])))
 	dir := f.TempDir()
 	at := filepath.Join(dir, "image.tar")
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -101,7 +101,7 @@ func (s *scan) read(l *layer, d descriptor, diffID string) error {
 		}
 	} else {
 		in := io.TeeReader(bounded.Context(s.ctx, blob), raw)
-		r, err := archive.Decompress(in, lim.Bytes)
+		r, err := bounded.DecompressArchive(in, lim.Bytes)
 		if err != nil {
 			return err
 		}

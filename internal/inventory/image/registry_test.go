@@ -75,7 +75,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestRegistry(t *testing.T) {
 	layers := story(t)
 	l := layout{}
-	d := l.image("amd64", gz, layers...)
+	d := l.image("amd64", clienttest.Gzip, layers...)
 	tag := d["digest"].(string)
 	bearer := `Bearer realm="HOST/token",service="here, there",scope="repository:app/x:pull"`
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("u:s3cret"))
@@ -126,7 +126,7 @@ func TestRegistry(t *testing.T) {
 func TestRegistryRedirects(t *testing.T) {
 	layers := story(t)
 	l := layout{}
-	d := l.image("amd64", gz, layers...)
+	d := l.image("amd64", clienttest.Gzip, layers...)
 	cdn := serve(t, &server{layout: l})
 	// The same machine by another name: cookies and credentials are for names.
 	elsewhere := strings.Replace(cdn.URL, "127.0.0.1", "localhost", 1)
@@ -212,7 +212,7 @@ func TestDockerCredentials(t *testing.T) {
 func TestRegistryTLS(t *testing.T) {
 	layers := story(t)
 	l := layout{}
-	d := l.image("amd64", gz, layers...)
+	d := l.image("amd64", clienttest.Gzip, layers...)
 	busy, moved := 2, false
 	var logins []string // the hosts that got one
 	var h http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {

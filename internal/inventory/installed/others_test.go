@@ -206,28 +206,28 @@ func TestOtherInstalls(t *testing.T) {
 }
 
 func FuzzBundlerGit(f *testing.F) {
-	fuzzKind(f, "bundler-git", "bundler/gems/r-0123456789ab/a.gemspec", "x", [2]string{"  s.name = \"b\".freeze\n  s.version = \"1.0\"\n", ""})
+	fuzzKind(f, "bundler/gems/r-0123456789ab/a.gemspec", "x", [2]string{"  s.name = \"b\".freeze\n  s.version = \"1.0\"\n", ""})
 }
 
 func FuzzHexMetadata(f *testing.F) {
-	fuzzKind(f, "hex", "deps/a/hex_metadata.config", "deps/a/.hex",
+	fuzzKind(f, "deps/a/hex_metadata.config", "deps/a/.hex",
 		[2]string{"{<<\"name\">>,<<\"a\">>}.\n{<<\"version\">>,<<\"1.0.0\">>}.\n", hexManifest("name", "a", "version", "1", "repo", "hexpm", "outer_checksum", strings.Repeat("0", 64))},
 		[2]string{"", "a,1,x,hexpm\nmix"}, [2]string{"", "\x83d\x00\x04namem\x00\x00\x00\x01a"})
 }
 
 func FuzzSwiftWorkspace(f *testing.F) {
-	fuzzQuiet(f, "swift-checkouts", ".build/workspace-state.json", "x",
+	fuzzQuiet(f, ".build/workspace-state.json", "x",
 		[2]string{`{"object": {"dependencies": [{"packageRef": {"identity": "a", "kind": "remoteSourceControl", "location": "https://github.com/o/a"}, "state": {"checkoutState": {"version": "1"}}}]}, "version": 6}`, ""})
 }
 
 func FuzzRDescription(f *testing.F) {
-	fuzzQuiet(f, "r-package", "library/a/DESCRIPTION", "x", [2]string{"Package: a\nVersion: 1\nBuilt: R 4\nRemoteHost: github.com\nRemoteUsername: o\n", ""})
+	fuzzQuiet(f, "library/a/DESCRIPTION", "x", [2]string{"Package: a\nVersion: 1\nBuilt: R 4\nRemoteHost: github.com\nRemoteUsername: o\n", ""})
 }
 
 func FuzzGHCPackage(f *testing.F) {
-	fuzzKind(f, "ghc-package", "package.db/a-1.conf", "x", [2]string{"name:\n  a\nversion: 1\n", ""})
+	fuzzKind(f, "package.db/a-1.conf", "x", [2]string{"name:\n  a\nversion: 1\n", ""})
 }
 
 func FuzzFirefoxExtensions(f *testing.F) {
-	fuzzQuiet(f, "firefox-extensions", "p/extensions.json", "p/prefs.js", [2]string{`{"addons": [{"location": "app-profile"}]}`, ""})
+	fuzzQuiet(f, "p/extensions.json", "p/prefs.js", [2]string{`{"addons": [{"location": "app-profile"}]}`, ""})
 }

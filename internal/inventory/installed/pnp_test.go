@@ -98,7 +98,7 @@ func TestPnP(t *testing.T) {
 
 func FuzzPnP(f *testing.F) {
 	state := `{"packageRegistryData": [[null, [[null, {}]]], ["a", [["npm:1.0.0", {}], ["virtual:0#patch:b@npm%3A1#x", {}], ["https://h/c/-/c-1.tgz", {}]]]]}`
-	fuzzQuiet(f, ".pnp.cjs", ".pnp.cjs", ".yarnrc.yml", [2]string{script(state), "npmRegistryServer: https://h"},
+	fuzzQuiet(f, ".pnp.cjs", ".yarnrc.yml", [2]string{script(state), "npmRegistryServer: https://h"},
 		[2]string{"hydrateRuntimeState(" + state + ")", ""}, [2]string{"hydrateRuntimeState(JSON.parse('" + state + "'))", ""},
 		[2]string{"hydrateRuntimeState(JSON.parse(fs.readFileSync(pnpDataFilepath", ""})
 }

@@ -124,6 +124,6 @@ func TestNamedProgramThatSaysNothing(t *testing.T) {
 }
 
 func FuzzProgram(f *testing.F) {
-	fuzzQuiet(f, "executable", "bin/x", "x", [2]string{elfWith(".dep-v0", deflated(audited)), ""}, [2]string{elfWith(".data", "x"), ""},
+	fuzzQuiet(f, "bin/x", "x", [2]string{elfWith(".dep-v0", deflated(audited)), ""}, [2]string{elfWith(".data", "x"), ""},
 		[2]string{"MZ\x90\x00", ""}, [2]string{"\xcf\xfa\xed\xfe\x07\x00\x00\x01", ""}, [2]string{"\xca\xfe\xba\xbe\x00\x00\x00\x02", ""})
 }

@@ -201,11 +201,11 @@ func TestCondaCounts(t *testing.T) {
 }
 
 func FuzzPipxMetadata(f *testing.F) {
-	fuzzKind(f, "pipx", "venvs/a/pipx_metadata.json", "x",
+	fuzzKind(f, "venvs/a/pipx_metadata.json", "x",
 		[2]string{`{"main_package": {"package": "a", "package_or_url": "a @ git+https://h/r", "package_version": "1", "pip_args": ["-i", "https://h/simple"]}, "pipx_metadata_version": "0.2"}`, ""})
 }
 
 func FuzzUvReceipt(f *testing.F) {
-	fuzzQuiet(f, "uv-tool", "tools/a/uv-receipt.toml", "tools/a/lib/python3/site-packages/a-1.dist-info/METADATA",
+	fuzzQuiet(f, "tools/a/uv-receipt.toml", "tools/a/lib/python3/site-packages/a-1.dist-info/METADATA",
 		[2]string{"[tool]\nrequirements = [{ name = \"a\", specifier = \"==1\", index = \"https://h/simple\" }]\n", ""})
 }
