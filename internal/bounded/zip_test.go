@@ -52,7 +52,7 @@ func TestZip(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			z, err := bounded.Zip(tt.at, int64(tt.size), tt.limit)
 			var limit *bounded.LimitError
-			if _, limited := tt.err.(*bounded.LimitError); limited {
+			if errors.As(tt.err, &limit) {
 				if z != nil || !errors.As(err, &limit) || limit.Limit != tt.limit {
 					t.Errorf("error %v, want one of the limit", err)
 				}

@@ -43,7 +43,9 @@ func TarOf(t testing.TB, members ...Member) []byte {
 			t.Fatal(err)
 		}
 		if h.Size > 0 {
-			io.WriteString(w, m.Content)
+			if _, err := io.WriteString(w, m.Content); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := w.Close(); err != nil {
@@ -75,7 +77,9 @@ func ZipOf(t testing.TB, members ...Member) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		io.WriteString(f, m.Content)
+		if _, err := io.WriteString(f, m.Content); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -93,8 +97,8 @@ func Zip(t testing.TB, pairs ...string) []byte {
 func Gzip(b []byte) []byte {
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
-	w.Write(b) // a buffer takes everything
-	w.Close()
+	_, _ = w.Write(b) // a buffer takes everything
+	_ = w.Close()
 	return buf.Bytes()
 }
 

@@ -150,7 +150,7 @@ func NPMRegistry(t *testing.T, packages map[string]string) *httptest.Server {
 			return
 		}
 		if archive {
-			w.Write(data)
+			_, _ = w.Write(data)
 			return
 		}
 		sum := sha512.Sum512(data)

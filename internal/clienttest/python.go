@@ -135,8 +135,8 @@ func pythonPage(w http.ResponseWriter, r *http.Request, project string, files ma
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
-			z.Write(body)
-			z.Close()
+			_, _ = z.Write(body)
+			_ = z.Close()
 			return
 		}
 		w.Write(body)

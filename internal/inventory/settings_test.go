@@ -53,7 +53,7 @@ func TestInEffect(t *testing.T) {
 			return nil
 		}}
 		opt := inventory.Options{Kinds: []inventory.Kind{kind}, As: tt.place, Getenv: tt.getenv}
-		for range inventory.Walk(t.Context(), root, opt) {
+		for range inventory.Walk(t.Context(), root, opt) { //nolint:revive // the stream is drained
 		}
 		if !seen {
 			t.Fatal("not read")
@@ -65,7 +65,7 @@ func TestInEffect(t *testing.T) {
 		in = append(in, f.InEffect())
 		return nil
 	}}
-	for range inventory.WalkFS(t.Context(), os.DirFS(root), "image", inventory.Options{Kinds: []inventory.Kind{kind}, Getenv: getenv}) {
+	for range inventory.WalkFS(t.Context(), os.DirFS(root), "image", inventory.Options{Kinds: []inventory.Kind{kind}, Getenv: getenv}) { //nolint:revive // the stream is drained
 	}
 	if !slices.Equal(in, []bool{false}) {
 		t.Errorf("in an image: %v", in)

@@ -45,12 +45,12 @@ func CoreMetadata(b []byte) (name, version string) {
 	return name, version
 }
 
-func (r *reader) coreMetadata(format string, sure bool, b []byte, member string) error {
+func (r *reader) coreMetadata(format string, b []byte, member string) error {
 	if _, err := text(b); err != nil {
 		return err
 	}
 	name, version := CoreMetadata(b)
-	r.add(format, sure, Package{Ecosystem: "PyPI", Name: name, Version: version, Member: member})
+	r.add(format, true, Package{Ecosystem: "PyPI", Name: name, Version: version, Member: member})
 	return nil
 }
 

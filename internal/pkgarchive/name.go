@@ -23,11 +23,11 @@ func ByName(base string) (format string, p Package, ok bool) {
 	if !found {
 		return "", p, false
 	}
-	match := func(format, eco string, re *regexp.Regexp) (string, Package, bool) {
+	match := func(eco string, re *regexp.Regexp) Package {
 		if m := re.FindStringSubmatch(stem); m != nil {
-			return format, Package{Ecosystem: eco, Name: m[1], Version: m[2]}, true
+			return Package{Ecosystem: eco, Name: m[1], Version: m[2]}
 		}
-		return format, Package{}, true
+		return Package{}
 	}
 	switch ext {
 	case ".whl", ".egg":
@@ -42,15 +42,15 @@ func ByName(base string) (format string, p Package, ok bool) {
 		}
 		return format, p, true
 	case ".nupkg":
-		return match(NuGet, "NuGet", nugetName)
+		return NuGet, match("NuGet", nugetName), true
 	case ".crate":
-		return match(Crate, "crates.io", semverName)
+		return Crate, match("crates.io", semverName), true
 	case ".gem":
-		return match(Gem, "RubyGems", gemName)
+		return Gem, match("RubyGems", gemName), true
 	case ".tgz":
-		return match(NPM, "npm", semverName)
+		return NPM, match("npm", semverName), true
 	case ".vsix":
-		return match(VSIX, "VSCode", vsixName)
+		return VSIX, match("VSCode", vsixName), true
 	}
 	return Jar, p, true
 }

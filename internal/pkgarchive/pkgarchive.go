@@ -89,7 +89,7 @@ func Read(ctx context.Context, at io.ReaderAt, size int64, base string) (Found, 
 	r := &reader{ctx: ctx, left: maxTotal}
 	format, named, _ := ByName(base)
 	r.byName = format
-	err := r.archive(bounded.ContextAt(ctx, at), size, base)
+	err := r.archive(bounded.ContextAt(ctx, at), size)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -120,7 +120,7 @@ type reader struct {
 
 // archive reads an archive by its first bytes, or, if it begins with something else, as the zip that its name says:
 // executable jars begin with a shell script.
-func (r *reader) archive(at io.ReaderAt, size int64, base string) error {
+func (r *reader) archive(at io.ReaderAt, size int64) error {
 	head := make([]byte, min(size, 512))
 	if _, err := at.ReadAt(head, 0); err != nil && err != io.EOF {
 		return err

@@ -85,7 +85,7 @@ func (r *reader) tarMember(name string) (m member, ok bool) {
 	}
 	switch base {
 	case "PKG-INFO":
-		return member{SDist, func(r *reader, b []byte, name string) error { return r.coreMetadata(SDist, true, b, name) }}, true
+		return member{SDist, func(r *reader, b []byte, name string) error { return r.coreMetadata(SDist, b, name) }}, true
 	case "package.json": // npm takes the first part of every path off, whatever it is
 		return member{NPM, (*reader).packageJSON}, true
 	case "Cargo.toml":

@@ -143,14 +143,14 @@ func zipMember(name string) (m member, ok bool) {
 	switch base {
 	case "METADATA":
 		if strings.HasSuffix(dir, ".dist-info/") && strings.Count(dir, "/") == 1 {
-			return member{Wheel, func(r *reader, b []byte, name string) error { return r.coreMetadata(Wheel, true, b, name) }}, true
+			return member{Wheel, func(r *reader, b []byte, name string) error { return r.coreMetadata(Wheel, b, name) }}, true
 		}
 	case "PKG-INFO":
 		switch {
 		case dir == "EGG-INFO/":
-			return member{Egg, func(r *reader, b []byte, name string) error { return r.coreMetadata(Egg, true, b, name) }}, true
+			return member{Egg, func(r *reader, b []byte, name string) error { return r.coreMetadata(Egg, b, name) }}, true
 		case strings.Count(dir, "/") == 1:
-			return member{SDist, func(r *reader, b []byte, name string) error { return r.coreMetadata(SDist, true, b, name) }}, true
+			return member{SDist, func(r *reader, b []byte, name string) error { return r.coreMetadata(SDist, b, name) }}, true
 		}
 	case "package.json":
 		if dir == "extension/" {

@@ -496,16 +496,6 @@ func damagedSet(where string, want Set) error {
 	return damaged(where, fmt.Sprintf("does not hold the %d files that the manifest says, or one is changed", want.Files))
 }
 
-// readSmall appends the content of a file of at most maxDocument bytes.
-func readSmall(dir *os.Root, name string, buf []byte) ([]byte, error) {
-	f, err := dir.Open(name)
-	if err != nil {
-		return buf, err
-	}
-	defer f.Close()
-	return appendAll(buf, f.Read)
-}
-
 // appendAll appends at most maxDocument bytes.
 func appendAll(buf []byte, read func([]byte) (int, error)) ([]byte, error) {
 	for {

@@ -297,7 +297,7 @@ func (a *artifactory) Holding(ctx context.Context, s rapsheet.Sighting) (rapshee
 	}
 	rest, _ := strings.CutPrefix(at.Path, a.c.base.Path+"/")
 	repo, file, _ := strings.Cut(rest, "/")
-	h.Purge = []string{a.c.auth.curl("DELETE", at)}
+	h.Purge = []string{a.c.auth.curlDelete(at)}
 	if u, err := a.c.atPath([]string{"api", "storage", repo}, file); err == nil {
 		q := *u
 		q.RawQuery = "stats"

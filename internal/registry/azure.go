@@ -196,7 +196,7 @@ func (a *azure) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hold
 		for _, v := range p.Versions {
 			if v.Version == s.Package.Version && !v.Deleted {
 				h.Served, h.Latest = rapsheet.ServedYes, v.Latest
-				h.Purge = []string{a.c.auth.curl("DELETE", withQuery(at, "api-version", "7.1"))}
+				h.Purge = []string{a.c.auth.curlDelete(withQuery(at, "api-version", "7.1"))}
 			}
 		}
 	}

@@ -96,10 +96,10 @@ func (c credentials) in(text string) bool {
 	return false
 }
 
-// curl writes a call as a person would type it; credentials are references to variables or to netrc.
-func (c credentials) curl(method string, u *url.URL, more ...string) string {
+// curlDelete writes the call that deletes u as a person would type it; credentials are references to variables or to netrc.
+func (c credentials) curlDelete(u *url.URL, more ...string) string {
 	var b strings.Builder
-	b.WriteString("curl --fail -X " + method)
+	b.WriteString("curl --fail -X DELETE")
 	switch {
 	case c.pat:
 		b.WriteString(` -u ":$` + envToken + `"`)

@@ -44,7 +44,7 @@ func answersDevpi(ctx context.Context, c *client) (bool, error) {
 	var got struct {
 		Type string `json:"type"`
 	}
-	yes, _, err := c.probe(ctx, u, "application/json", &got)
+	yes, _, err := c.probe(ctx, u, &got)
 	return yes && got.Type == "apiconfig", err
 }
 
@@ -212,7 +212,7 @@ func (d *devpi) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hold
 	if del, err = below(&index, s.Package.Name, s.Package.Version); err != nil {
 		return h, err
 	}
-	h.Purge = []string{d.c.auth.curl("DELETE", del)}
+	h.Purge = []string{d.c.auth.curlDelete(del)}
 	if pulls, err := d.pulls(ctx, &index); err != nil {
 		return h, err
 	} else if pulls {

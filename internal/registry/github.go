@@ -178,7 +178,7 @@ func (g *gitHub) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hol
 		return h, err
 	}
 	h.Served = rapsheet.ServedYes
-	h.Purge = []string{g.c.auth.curl("DELETE", at)}
+	h.Purge = []string{g.c.auth.curlDelete(at)}
 	parts := strings.Split(strings.TrimPrefix(at.EscapedPath(), g.c.base.EscapedPath()), "/")
 	eco, _ := ecosystem.Find(s.Package.Ecosystem)
 	if eco == nil || len(parts) < 6 {

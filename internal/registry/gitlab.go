@@ -261,7 +261,7 @@ func (g *gitlab) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hol
 	if err != nil {
 		return h, err
 	}
-	h.Purge = []string{g.c.auth.curl("DELETE", at)}
+	h.Purge = []string{g.c.auth.curlDelete(at)}
 	var p gitlabPackage
 	if _, err := g.c.get(ctx, at, &p); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -185,7 +185,7 @@ func (g *google) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hol
 		}
 		if version == s.Package.Version {
 			h.Served = rapsheet.ServedYes
-			h.Purge = []string{g.c.auth.curl("DELETE", at)}
+			h.Purge = []string{g.c.auth.curlDelete(at)}
 		}
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

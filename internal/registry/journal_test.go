@@ -259,7 +259,7 @@ func FuzzJournal(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for range registry.Sightings(f.Context(), newPaged(), "r", j) {
+	for range registry.Sightings(f.Context(), newPaged(), "r", j) { //nolint:revive // the stream is drained
 	}
 	if err := j.Close(); err != nil {
 		f.Fatal(err)

@@ -95,7 +95,7 @@ func answersNexus(ctx context.Context, c *client) (bool, error) {
 	}
 	u := join(&root, "service/rest/v1/repositories")
 	var repos []nexusRepo
-	yes, _, err := c.probe(ctx, u, "application/json", &repos)
+	yes, _, err := c.probe(ctx, u, &repos)
 	return yes && repos != nil, err
 }
 
@@ -278,7 +278,7 @@ func (n *nexus) Holding(ctx context.Context, s rapsheet.Sighting) (rapsheet.Hold
 				continue
 			}
 			if del, err := n.api("components", item.ID); err == nil {
-				h.Purge = append(h.Purge, n.c.auth.curl("DELETE", del))
+				h.Purge = append(h.Purge, n.c.auth.curlDelete(del))
 			}
 			for _, a := range item.Assets {
 				if t := parseTime(a.LastDownloaded); t.After(h.Fetched) {

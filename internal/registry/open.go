@@ -163,8 +163,8 @@ func find(ctx context.Context, c *client, name string) (*product, error) {
 }
 
 // probe asks once for JSON at u, and whether it is of v's shape; other answers are no.
-func (c *client) probe(ctx context.Context, u *url.URL, accept string, v any) (bool, http.Header, error) {
-	a, err := c.do(ctx, request{url: u, accept: accept, once: true, html: true})
+func (c *client) probe(ctx context.Context, u *url.URL, v any) (bool, http.Header, error) {
+	a, err := c.do(ctx, request{url: u, accept: "application/json", once: true, html: true})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil

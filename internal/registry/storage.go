@@ -189,8 +189,8 @@ func sameFile(e *ecosystem.Ecosystem, p pkgarchive.Package, s stored) bool {
 }
 
 // splitVersion splits name-version at the first sep after which a version of the ecosystem stands, up to the end or,
-// with platform, up to the next sep.
-func splitVersion(e *ecosystem.Ecosystem, stem, sep string, platform bool) (name, version string, ok bool) {
+// with platform, up to the next sep. Both are "" where there is none.
+func splitVersion(e *ecosystem.Ecosystem, stem, sep string, platform bool) (name, version string) {
 	for i := 1; i < len(stem)-1; i++ {
 		if stem[i] != sep[0] || stem[i+1] < '0' || stem[i+1] > '9' {
 			continue
@@ -200,10 +200,10 @@ func splitVersion(e *ecosystem.Ecosystem, stem, sep string, platform bool) (name
 			v, _, _ = strings.Cut(v, sep)
 		}
 		if e.ValidVersion(v) && (!semverOnly(e) || threeNumbers(v)) {
-			return stem[:i], v, true
+			return stem[:i], v
 		}
 	}
-	return "", "", false
+	return "", ""
 }
 
 // semverOnly reports whether a registry takes nothing but SemVer, which always has three numbers: names may end in
@@ -360,7 +360,7 @@ func readStoredNuGet(ctx context.Context, in *inventory.File, out *inventory.Sin
 	if strings.EqualFold(stem, id+"."+version) {
 		s.layout, s.name, s.version = layoutNuGet, stem[:len(id)], stem[len(id)+1:]
 	} else {
-		s.name, s.version, _ = splitVersion(l.Ecosystem, stem, ".", false)
+		s.name, s.version = splitVersion(l.Ecosystem, stem, ".", false)
 	}
 	if sum, _ := in.Sibling(base+".sha512", 4<<10); len(sum) > 0 {
 		s.ev.Digests = ecosystem.Integrity("sha512-" + strings.TrimSpace(string(sum)))
@@ -374,7 +374,7 @@ func isStoredGem(base, _ string) bool { return strings.HasSuffix(base, ".gem") }
 func readStoredGem(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "RubyGems")
 	s := stored{layout: layoutGems}
-	s.name, s.version, _ = splitVersion(l.Ecosystem, strings.TrimSuffix(path.Base(in.Rel), ".gem"), "-", true)
+	s.name, s.version = splitVersion(l.Ecosystem, strings.TrimSuffix(path.Base(in.Rel), ".gem"), "-", true)
 	return sendStored(ctx, in, out, l, s)
 }
 
@@ -384,7 +384,7 @@ func isStoredCrate(base, _ string) bool { return strings.HasSuffix(base, ".crate
 func readStoredCrate(ctx context.Context, in *inventory.File, out *inventory.Sink) error {
 	l := inventory.NewList(ctx, out, "crates.io")
 	s := stored{layout: layoutCrates}
-	s.name, s.version, _ = splitVersion(l.Ecosystem, strings.TrimSuffix(path.Base(in.Rel), ".crate"), "-", false)
+	s.name, s.version = splitVersion(l.Ecosystem, strings.TrimSuffix(path.Base(in.Rel), ".crate"), "-", false)
 	return sendStored(ctx, in, out, l, s)
 }
 
@@ -481,7 +481,7 @@ func pythonArchive(e *ecosystem.Ecosystem, base, project string) (name, version 
 	if n := len(project); len(stem) > n+1 && stem[n] == '-' && e.Canonical(stem[:n]) == e.Canonical(project) {
 		return stem[:n], stem[n+1:]
 	}
-	name, version, _ = splitVersion(e, stem, "-", false)
+	name, version = splitVersion(e, stem, "-", false)
 	return name, version
 }
 

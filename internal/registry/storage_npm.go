@@ -54,7 +54,7 @@ func readStoredNPM(ctx context.Context, in *inventory.File, out *inventory.Sink)
 			if s.version == stem {
 				s.version = ""
 			}
-		} else if s.name, s.version, _ = splitVersion(l.Ecosystem, stem, "-", false); s.name != "" && strings.HasPrefix(path.Base(dir), "@") {
+		} else if s.name, s.version = splitVersion(l.Ecosystem, stem, "-", false); s.name != "" && strings.HasPrefix(path.Base(dir), "@") {
 			s.name = path.Base(dir) + "/" + s.name
 		} else if strings.Contains(s.name, "-") && path.Base(dir) != s.name {
 			// What `npm pack` calls scope-name-1.0.0.tgz may be @scope/name.
@@ -69,7 +69,7 @@ func readStoredNPM(ctx context.Context, in *inventory.File, out *inventory.Sink)
 		if v, ok := strings.CutPrefix(stem, path.Base(s.name)+"-"); ok {
 			s.version = v
 		} else {
-			_, s.version, _ = splitVersion(l.Ecosystem, stem, "-", false)
+			_, s.version = splitVersion(l.Ecosystem, stem, "-", false)
 		}
 	}
 	if p.name != "" && p.name != s.name {

@@ -165,11 +165,11 @@ func send(ctx context.Context, in *inventory.File, out *inventory.Sink, at io.Re
 		if found.Named == nil {
 			return nil
 		}
-		for _, p := range found.Packages {
+		if len(found.Packages) > 0 {
+			p := found.Packages[0]
 			if !out.Note(rapsheet.NoteInfo, 0, "says %q inside and %q in its name: both were looked up", p.Name+"@"+p.Version, found.Named.Name+"@"+found.Named.Version) {
 				return inventory.ErrStopped
 			}
-			break
 		}
 		return add(*found.Named, own)
 	}()

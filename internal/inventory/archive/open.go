@@ -38,11 +38,11 @@ const headSize = 64 << 10
 func Open(ctx context.Context, at io.ReaderAt, size int64, lim Limits) (*Tree, error) {
 	lim = lim.withDefaults()
 	head := make([]byte, min(size, headSize))
-	if n, err := at.ReadAt(head, 0); err != nil && err != io.EOF {
+	n, err := at.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
 		return nil, err
-	} else {
-		head = head[:n]
 	}
+	head = head[:n]
 	switch {
 	case bytes.HasPrefix(head, magicZip), bytes.HasPrefix(head, magicEmptyZip):
 		return openZipTree(ctx, at, size, lim)

@@ -309,7 +309,7 @@ func isGradleLock(base, _ string) bool {
 // readGradleVersion says so if the cache is laid out as we do not know it.
 func readGradleVersion(_ context.Context, in *inventory.File, out *inventory.Sink) error {
 	if name := path.Base(path.Dir(in.Place())); name != "modules-2" {
-		return fmt.Errorf("Gradle's cache in the layout %q is not known: not read", name)
+		return fmt.Errorf("the layout %q of a cache of Gradle is not known: not read", name)
 	}
 	for _, name := range in.Subdirectories(path.Dir(in.Rel)) {
 		if strings.HasPrefix(name, "files-") && name != "files-2.1" {

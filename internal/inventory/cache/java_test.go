@@ -137,7 +137,7 @@ func TestJavaCaches(t *testing.T) {
 			"b/caches/modules-2/files-2.2/g/a/1/" + digits + "/a-1.jar": "",
 			"b/caches/modules-2/files-2.1/g/b/1/" + digits + "/b-1.jar": "",
 		}, []string{
-			`unread a/caches/modules-3/modules-3.lock: Gradle's cache in the layout "modules-3" is not known: not read`,
+			`unread a/caches/modules-3/modules-3.lock: the layout "modules-3" of a cache of Gradle is not known: not read`,
 			`unread b/caches/modules-2/modules-2.lock: Gradle's cache has files in the layout "files-2.2", which is not known: not read`,
 			"b/caches/modules-2/files-2.1/g/b/1/" + digits + "/b-1.jar g:b@1 sha1:012345",
 		}},

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,7 +27,7 @@ func seen(t *testing.T, target string) map[string]rapsheet.Location {
 	all := map[string]rapsheet.Location{}
 	for s, err := range image.Scan(t.Context(), target, options()) {
 		if err != nil {
-			if n := err.(*rapsheet.Note); n.Kind != rapsheet.NoteInfo {
+			if n, ok := errors.AsType[*rapsheet.Note](err); !ok || n.Kind != rapsheet.NoteInfo {
 				t.Errorf("%s: %v", target, err)
 			}
 			continue

@@ -108,7 +108,7 @@ func readBuildInfo(ctx context.Context, at io.ReaderAt, out *inventory.Sink) (is
 		if text := err.Error(); text == "unrecognized file format" || text == "not a Go executable" {
 			return false, nil
 		}
-		return true, fmt.Errorf("Go's build information: %w", err)
+		return true, fmt.Errorf("build information of Go: %w", err)
 	}
 	l := inventory.NewList(ctx, out, "Go")
 	if info.Main.Path != "" {
