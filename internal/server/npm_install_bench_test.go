@@ -22,10 +22,14 @@ import (
 	"github.com/rapsheet/rapsheet/internal/server"
 )
 
-// npmMirror answers for registry.npmjs.org from a directory, which it fills; addresses of archives become its own, so that
-// nothing of the network's is in what is measured once a first install has gone through it.
+// npmMirror answers for the registry that npm is set up for from a directory, which it fills; addresses of archives become its
+// own, so that nothing of the network's is in what is measured once a first install has gone through it.
 func npmMirror(b *testing.B, dir string) *httptest.Server {
-	const public = "https://registry.npmjs.org"
+	set, err := exec.CommandContext(b.Context(), "npm", "config", "get", "registry").Output()
+	if err != nil {
+		b.Skip("npm: ", err)
+	}
+	public := strings.TrimSuffix(strings.TrimSpace(string(set)), "/")
 	var srv *httptest.Server
 	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost { // an audit: it has nothing to say
@@ -84,7 +88,7 @@ func fetch(r *http.Request, url, accept string) ([]byte, error) {
 
 // BenchmarkNPMInstall installs the large application of ../cli/testdata/bench, without a lockfile and with an empty cache, straight from
 // a registry on this machine and through the overlay over it, by redirects and passed through, in turns. It wants
-// RAPSHEET_BENCH and, the first time, registry.npmjs.org; RAPSHEET_BENCH_TURNS is how many turns (3).
+// RAPSHEET_BENCH and, the first time, the public registry; RAPSHEET_BENCH_TURNS is how many turns (3).
 func BenchmarkNPMInstall(b *testing.B) {
 	bench := os.Getenv("RAPSHEET_BENCH")
 	if bench == "" {
