@@ -26,7 +26,7 @@ func BenchmarkExport(b *testing.B) {
 			var c cost
 			for i := range sums {
 				// 3 is an export from which something had to be left out, which it counts.
-				c = run(b, []int{0, 3}, x.program, "catalog", "export", f.Name, "--catalog", x.catalog, "-o", to)
+				c = run(b, []int{0, 3}, x.program, "catalog", "export", f.Name, "--catalog", x.catalog, "--links", "https://list.example/", "--server", "https://list.example/", "-o", to)
 				sums[i], sizes = sumOf(b, to)
 			}
 			if sums[0] != sums[1] {
