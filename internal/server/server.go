@@ -177,6 +177,7 @@ func (s *Server) Handler() http.Handler {
 	s.ecosystemRoutes(mux)
 	s.grypeRoutes(mux)
 	s.trivyRoutes(mux)
+	s.listRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
