@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
@@ -24,7 +25,7 @@ func TestLists(t *testing.T) {
 		{"/safe-chain/releases/npm.json", "application/json", "[]"},
 		{"/safe-chain/releases/pypi.json", "application/json", "[]"},
 		{"/lists/scfw.yaml", "application/yaml", public + "/advisories/MAL-2026-1"},
-		{"/lists/bumblebee.json", "application/json", `"schema_version": "0.2.0"`},
+		{"/lists/bumblebee.json", "application/json", `"schema_version":"0.2.0"`},
 		{"/lists/verdaccio-filter.yaml", "application/yaml", `- package: "@scope/bad"`},
 		{"/lists/artifactory/npm.txt", "text/plain; charset=utf-8", "@scope/bad/**\n"},
 		{"/lists/nexus/npm.json", "application/json", `"^/@scope/bad/.*$"`},
@@ -57,6 +58,34 @@ func TestLists(t *testing.T) {
 		if got := do(s, "GET", path, ""); got.Code != http.StatusNotFound {
 			t.Errorf("%s: %d %.100s", path, got.Code, got.Body)
 		}
+	}
+}
+
+// What clients have asked for is made of the next snapshot before they ask again: safe-chain waits 10 seconds for its list.
+func TestListsAreMadeAgain(t *testing.T) {
+	spool := t.TempDir()
+	s := New(Config{Public: public, Spool: spool})
+	t.Cleanup(s.Close)
+	if err := s.Swap(newIndex(t, osvRecords...)); err != nil {
+		t.Fatal(err)
+	}
+	first := do(s, "GET", "/safe-chain/malware_predictions.json", "").Header().Get("ETag")
+	if err := s.Swap(newIndex(t, osvRecords[1:]...)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(spool, "2", "safe-chain", "releases", "pypi.json")); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the list is not made again")
+		}
+	}
+	if _, err := os.Stat(filepath.Join(spool, "2", "bumblebee")); err == nil {
+		t.Error("a list that nobody asked for is made")
+	}
+	if second := do(s, "GET", "/safe-chain/malware_predictions.json", "").Header().Get("ETag"); second == first {
+		t.Error("the list is the one before")
 	}
 }
 
