@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/export"
 )
 
@@ -216,5 +220,46 @@ func TestVerdaccioFilter(t *testing.T) {
 	want = []struct{ Package, Versions string }{{"a", "=1.0.0 || =2.0.0-rc.1"}}
 	if got := doc.Filters["@verdaccio/package-filter"].Block; !slices.Equal(got, want) || !slices.Equal(left, []string{"MAL-2026-1", "MAL-2026-2"}) {
 		t.Errorf("%v; want %v, left out %v", got, want, left)
+	}
+}
+
+// Verdaccio's filter, 13.2.4, takes out of packages' metadata what is on record, and starts with versions that it could not read.
+func TestVerdaccioFilterItself(t *testing.T) {
+	if os.Getenv("RAPSHEET_CLIENTS") != "1" {
+		t.Skip("@verdaccio/package-filter is one of the clients of RAPSHEET_CLIENTS=1")
+	}
+	node := clienttest.Program(t, "node")
+	dirs := filepath.SplitList(os.Getenv("RAPSHEET_TOOLS"))
+	i := slices.IndexFunc(dirs, func(d string) bool {
+		_, err := os.Stat(filepath.Join(d, "..", "@verdaccio", "package-filter", "package.json"))
+		return err == nil
+	})
+	if i < 0 {
+		t.Fatal("@verdaccio/package-filter is in no directory of RAPSHEET_TOOLS")
+	}
+	f, _ := export.Find("verdaccio-filter")
+	content := written(t, f, listed(t, append(starred(), record("MAL-2026-15", "npm", "odd", `"versions":["1.0.0","latest","01.0.0"]`))...), export.Options{})["file"]
+	var doc struct {
+		Filters map[string]any
+	}
+	if err := yaml.Unmarshal([]byte(content), &doc); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := json.Marshal(doc.Filters["@verdaccio/package-filter"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = `const [at, settings, offered] = process.argv.slice(1);
+const filter = new (require(at).default)(JSON.parse(settings), {config: {}, logger: new Proxy({}, {get: () => () => {}})});
+(async () => { for (const [name, versions] of Object.entries(JSON.parse(offered))) {
+	const of = f => Object.fromEntries(versions.map(v => [v, f(v)]));
+	const manifest = {name, versions: of(version => ({name, version, dist: {}})), time: of(() => "2020-01-01T00:00:00.000Z"), "dist-tags": {latest: versions.at(-1)}, _distfiles: {}, _attachments: {}, _uplinks: {}};
+	console.log(name, Object.keys((await filter.filter_metadata(manifest)).versions).join(" "));
+} })();`
+	const offered = `{"evil-pkg": ["1.2.2", "1.2.3", "1.2.4", "1.2.5"], "@scope/bad": ["1.0.0", "2.0.0-beta.1"], "ranged": ["0.9.0", "1.0.0", "1.5.0", "2.0.0"], "star": ["1.0.0", "1.0.1"], "only-star": ["1.0.0"], "odd": ["1.0.0", "1.0.1"], "good": ["1.0.0"]}`
+	out, err := exec.CommandContext(t.Context(), node, "-e", script, filepath.Join(dirs[i], "..", "@verdaccio", "package-filter"), string(settings), offered).CombinedOutput()
+	want := "evil-pkg 1.2.2 1.2.5\n@scope/bad \nranged 0.9.0 2.0.0\nstar 1.0.1\nonly-star 1.0.0\nodd 1.0.1\ngood 1.0.0\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%s; want\n%s", err, out, want)
 	}
 }
