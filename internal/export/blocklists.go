@@ -29,18 +29,33 @@ const (
 	whyRange = "they are about runs of versions, and the format has only single ones"
 	whyPath  = "the names or versions cannot stand in a path"
 	whyNewer = "the format is read whole at each call: it has the 2,000 newest"
+	whyStar  = `they have a version that is called "*", which means every version to the format`
+	whySpell = "they have versions that are none to node-semver"
 )
 
-// single gives the versions that a format of single ones lists, "*" for all; ok is false when that cannot say it.
+const everyVersion = "*"
+
+// single gives the versions that a format of single ones lists, [everyVersion] for all; ok is false when that cannot say it.
 func single(a *advisory.Advisory, opt *Options) (versions []string, ok bool) {
 	switch {
 	case a.All:
-		return []string{"*"}, true
+		return []string{everyVersion}, true
 	case len(a.Spans) > 0 && !covered(a):
 		opt.leave(a, whyRange)
 		return nil, false
 	}
 	return a.Versions, true
+}
+
+// starred is [single] for formats in which [everyVersion] stands for all versions: one that is called so is left out.
+func starred(a *advisory.Advisory, opt *Options) (versions []string, ok bool) {
+	versions, ok = single(a, opt)
+	if !ok || a.All || !slices.Contains(versions, everyVersion) {
+		return versions, ok
+	}
+	opt.leave(a, whyStar)
+	versions = slices.DeleteFunc(slices.Clone(versions), func(v string) bool { return v == everyVersion })
+	return versions, len(versions) > 0
 }
 
 // covered reports whether each span is one version: from it to it.
@@ -70,7 +85,7 @@ func writeSafeChain(ctx context.Context, c *Catalog, dir *os.Root, opt Options) 
 				if err != nil {
 					return err
 				}
-				versions, _ := single(a, &opt)
+				versions, _ := starred(a, &opt)
 				for _, v := range versions {
 					if err := add(entry{spelled(a), v, "MALWARE"}); err != nil {
 						return err
@@ -113,8 +128,11 @@ func writeSCFW(ctx context.Context, c *Catalog, w io.Writer, opt Options) error 
 		if err != nil {
 			return err
 		}
-		if _, ok := single(a, &opt); ok {
-			a.Record = nil
+		if versions, ok := starred(a, &opt); ok {
+			a.Record, a.Versions = nil, versions
+			if a.All {
+				a.Versions = nil
+			}
 			all = append(all, a)
 		}
 	}
@@ -134,6 +152,8 @@ var bumblebeeEcosystems = map[string]string{
 	"npm": "npm", "PyPI": "pypi", "Go": "go", "RubyGems": "rubygems", "Packagist": "packagist", "VSCode": "editor-extension",
 }
 
+// writeBumblebee writes an entry to a line: bumblebee reads files of at most 64 MiB. It refuses a whole file in which one entry has no
+// version, or "*" beside others (internal/exposure).
 func writeBumblebee(ctx context.Context, c *Catalog, w io.Writer, opt Options) error {
 	type entry struct {
 		ID        string   `json:"id"`
@@ -143,7 +163,9 @@ func writeBumblebee(ctx context.Context, c *Catalog, w io.Writer, opt Options) e
 		Versions  []string `json:"versions"`
 		Severity  string   `json:"severity"`
 	}
-	entries := []entry{}
+	bw := bufio.NewWriterSize(w, 64<<10)
+	bw.WriteString(`{"schema_version":"0.2.0","entries":[`)
+	separator := "\n"
 	for a, err := range c.Advisories(ctx, opt.Links) {
 		if err != nil {
 			return err
@@ -153,15 +175,47 @@ func writeBumblebee(ctx context.Context, c *Catalog, w io.Writer, opt Options) e
 			opt.leave(a, "the format has no word for their ecosystem")
 			continue
 		}
-		if versions, ok := single(a, &opt); ok {
-			entries = append(entries, entry{a.ID, a.Title, word, spelled(a), versions, "critical"})
+		versions, ok := starred(a, &opt)
+		if !ok {
+			continue
 		}
+		if a.Key.Ecosystem == "Go" && !a.All { // records leave the "v" out, files of modules have it
+			versions = slices.Clone(versions)
+			for i, v := range versions {
+				versions[i] = "v" + strings.TrimPrefix(v, "v")
+			}
+		}
+		line, err := marshal(entry{a.ID, a.Title, word, spelled(a), versions, "critical"})
+		if err != nil {
+			return err
+		}
+		bw.WriteString(separator)
+		bw.Write(line)
+		separator = ",\n"
 	}
-	return writeJSON(w, map[string]any{"schema_version": "0.2.0", "entries": entries})
+	bw.WriteString("\n]}\n")
+	return bw.Flush()
+}
+
+// nodeSemver is a version as node-semver reads it and nothing that is a range to it: numbers are safe integers of JavaScript, some of 16
+// digits left out (https://github.com/npm/node-semver, internal/re.js).
+var nodeSemver = regexp.MustCompile(`^(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})(-(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z.-]+)?$`)
+
+// maxNodeSemver is node-semver's limit of a version, in characters.
+const maxNodeSemver = 256
+
+// nodeTerms writes what node-semver can say of a, and whether that is all of it.
+func nodeTerms(a *advisory.Advisory) (terms []string, all bool) {
+	can := func(v string) bool { return v == "" || len(v) <= maxNodeSemver && nodeSemver.MatchString(v) }
+	said := *a
+	said.Versions = slices.DeleteFunc(slices.Clone(a.Versions), func(v string) bool { return !can(v) })
+	said.Spans = slices.DeleteFunc(slices.Clone(a.Spans), func(s advisory.Span) bool { return !can(s.From) || !can(s.To) })
+	return advisory.NPM.Terms(&said), len(said.Versions) == len(a.Versions) && len(said.Spans) == len(a.Spans)
 }
 
 // writeVerdaccioFilter writes YAML whose texts are JSON's, which YAML reads (https://github.com/verdaccio/verdaccio,
-// @verdaccio/package-filter). Versions of one package stand in one rule.
+// @verdaccio/package-filter). Versions of one package stand in one rule. The filter does not start when one of them is none to
+// node-semver, and takes no text for every version.
 func writeVerdaccioFilter(ctx context.Context, c *Catalog, w io.Writer, opt Options) error {
 	bw := bufio.NewWriterSize(w, 64<<10)
 	bw.WriteString("filters:\n  '@verdaccio/package-filter':\n    block:")
@@ -169,7 +223,7 @@ func writeVerdaccioFilter(ctx context.Context, c *Catalog, w io.Writer, opt Opti
 	var versions []string
 	some := false
 	flush := func() {
-		if name == "" {
+		if name == "" || versions != nil && len(versions) == 0 {
 			return
 		}
 		some = true
@@ -190,7 +244,11 @@ func writeVerdaccioFilter(ctx context.Context, c *Catalog, w io.Writer, opt Opti
 		case a.All:
 			versions = nil
 		case versions != nil:
-			versions = append(versions, advisory.NPM.Terms(a)...)
+			terms, all := nodeTerms(a)
+			if !all {
+				opt.leave(a, whySpell)
+			}
+			versions = append(versions, terms...)
 		}
 	}
 	flush()

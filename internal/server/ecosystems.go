@@ -25,6 +25,8 @@ func (s *Server) tree(mux *http.ServeMux, prefix, format string) {
 			contentType = "application/json"
 		case strings.HasSuffix(name, ".gz"):
 			contentType = "application/gzip"
+		case strings.HasSuffix(name, ".txt"):
+			contentType = textType
 		default:
 			return notFound
 		}

@@ -9,9 +9,11 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +22,8 @@ import (
 	"github.com/rapsheet/rapsheet/internal/export"
 )
 
-// files are what package export makes of a generation, each format once, when the first client asks for it.
+// files are what package export makes of a generation, each format once: when the first client asks
+// for it, or at once if one has asked the generation before.
 // One is made at a time: each holds the catalog in memory.
 type files struct {
 	s   *Server
@@ -34,9 +37,10 @@ type files struct {
 
 // made is a format that was written, or is being written until done is closed.
 type made struct {
-	done chan struct{}
-	root *os.Root
-	err  error
+	prefix string
+	done   chan struct{}
+	root   *os.Root
+	err    error
 
 	mu   sync.Mutex
 	tags map[string]sums // by name of the file
@@ -69,7 +73,7 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 	f.mu.Lock()
 	m, ok := f.made[name]
 	if !ok {
-		m = &made{done: make(chan struct{}), tags: map[string]sums{}}
+		m = &made{prefix: prefix, done: make(chan struct{}), tags: map[string]sums{}}
 		f.made[name] = m
 		f.g.users.Add(1) // the caller holds the generation, so that there is one to add to
 		go func() {
@@ -87,6 +91,20 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 		return m, m.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// again makes the formats that clients have asked old for, so that fewer of them wait: some give up after seconds. The caller holds
+// the generation.
+func (f *files) again(old *files) {
+	old.mu.Lock()
+	prefixes := make(map[string]string, len(old.made))
+	for name, m := range old.made {
+		prefixes[name] = m.prefix
+	}
+	old.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(prefixes)) {
+		_, _ = f.format(context.Background(), name, prefixes[name]) // an error is logged, and told to those who ask
 	}
 }
 

@@ -1,10 +1,19 @@
 package server_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +66,9 @@ func TestBunScanner(t *testing.T) {
 		{"another form", `{"@corp/good": "1.0.0"}`, ``, []string{"RAPSHEET_URL=" + fake(200, `{"x": 1}`)}, 1, "no list of advisories"},
 		{"not set", `{"@corp/good": "1.0.0"}`, ``, nil, 1, "RAPSHEET_URL"},
 		{"not set, allowed", `{"@corp/good": "1.0.0"}`, ``, []string{"RAPSHEET_ON_ERROR=allow"}, 1, "RAPSHEET_URL"},
+		{"an address with a password", `{"@corp/good": "1.0.0"}`, ``, []string{"RAPSHEET_URL=" + strings.Replace(down.URL, "//", "//me:secret@", 1)}, 1, "these packages: " + down.URL + ": "},
+		{"no address", `{"@corp/good": "1.0.0"}`, ``, []string{"RAPSHEET_URL=https://:x/"}, 1, "RAPSHEET_URL"},
+		{"a package of no registry that has a listed name", `{"@corp/all": "file:./local.tgz"}`, ``, []string{"RAPSHEET_URL=" + srv.URL}, 0, "1 that come from no registry are not checked"},
 		{"set to something else", `{"@corp/good": "1.0.0"}`, ``, []string{"RAPSHEET_URL=" + srv.URL, "RAPSHEET_ON_ERROR=no"}, 1, "RAPSHEET_ON_ERROR"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,9 +77,10 @@ func TestBunScanner(t *testing.T) {
 				"package.json":     `{"name": "project", "version": "1.0.0", ` + tt.project + ` "dependencies": ` + tt.dependencies + `}`,
 				"bunfig.toml":      "[install]\nregistry = \"" + upstream.URL + "/\"\n[install.security]\nscanner = \"./scanner/index.ts\"\n",
 				"scanner/index.ts": string(source),
+				"local.tgz":        string(clienttest.Tarball(t, `{"name": "@corp/all", "version": "1.0.0"}`)),
 			})
 			status, out := clienttest.Status(t, dir, tt.env, bun, "install")
-			if status != tt.status || !strings.Contains(out, tt.says) {
+			if status != tt.status || !strings.Contains(out, tt.says) || strings.Contains(out, "secret") {
 				t.Errorf("exit status %d, want %d\n%s", status, tt.status, out)
 			}
 			_, err := os.Stat(filepath.Join(dir, "node_modules"))
@@ -76,5 +89,70 @@ func TestBunScanner(t *testing.T) {
 			}
 			t.Logf("%s", out)
 		})
+	}
+}
+
+// The package as npm packs it, from a registry, is what bun takes for a scanner by its name.
+func TestBunScannerPackage(t *testing.T) {
+	bun, npm := clienttest.Program(t, "bun"), clienttest.Program(t, "npm")
+	dir := t.TempDir()
+	clienttest.Run(t, "../../integrations/bun-scanner", []string{"HOME=" + dir, "NPM_CONFIG_CACHE=" + filepath.Join(dir, "cache")}, npm, "pack", "--pack-destination", dir)
+	archive, err := os.ReadFile(filepath.Join(dir, "rapsheet-bun-scanner-0.1.0.tgz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"index.ts", "package.json", "README.md", "LICENSE"} {
+		if !slices.Contains(tarNames(t, archive), "package/"+name) {
+			t.Errorf("the package has no %s", name)
+		}
+	}
+	upstream := clienttest.NPMRegistry(t, map[string]string{"planted": `{}`, "good": `{}`})
+	var registry *httptest.Server
+	registry = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/@rapsheet/bun-scanner":
+			sum := sha512.Sum512(archive)
+			fmt.Fprintf(w, `{"name": "@rapsheet/bun-scanner", "dist-tags": {"latest": "0.1.0"}, "versions": {"0.1.0": {"name": "@rapsheet/bun-scanner", "version": "0.1.0",
+				"dist": {"tarball": "%s/bun-scanner.tgz", "integrity": "sha512-%s"}}}}`, registry.URL, base64.StdEncoding.EncodeToString(sum[:]))
+		case r.URL.Path == "/bun-scanner.tgz":
+			w.Write(archive)
+		default:
+			upstream.Config.Handler.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(registry.Close)
+	srv := npmServer(t, "", nil, packageRecord("MAL-2026-1", "npm", "planted", `"versions": ["1.0.0"]`))
+	env := []string{"RAPSHEET_URL=" + srv.URL}
+	for dependency, want := range map[string]int{"good": 0, "planted": 1} {
+		project := clienttest.Tree(t, map[string]string{
+			"package.json": `{"name": "project", "version": "1.0.0", "devDependencies": {"@rapsheet/bun-scanner": "0.1.0"}, "dependencies": {"` + dependency + `": "1.0.0"}}`,
+			"bunfig.toml":  "[install]\nregistry = \"" + registry.URL + "/\"\n[install.security]\nscanner = \"@rapsheet/bun-scanner\"\n",
+		})
+		status, out := clienttest.Status(t, project, env, bun, "install")
+		_, err := os.Stat(filepath.Join(project, "node_modules", dependency))
+		if status != want || (err == nil) != (want == 0) || strings.Contains(out, "/advisories/MAL-2026-1") != (want == 1) {
+			t.Errorf("%s: exit status %d, want %d, %v\n%s", dependency, status, want, err, out)
+		}
+		t.Logf("%s", out)
+	}
+}
+
+// tarNames are the files of a tar archive in gzip.
+func tarNames(t *testing.T, archive []byte) []string {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
 	}
 }

@@ -113,14 +113,20 @@ func (s *Server) Swap(ix *index.Index) error {
 	}
 	ix.CacheDocuments(s.conf.Cache)
 	g := &generation{ix: ix, meta: ix.Meta(), times: times}
-	g.users.Store(1)
+	g.users.Store(2) // one is for the files that are made again
 	g.files = newFiles(s, g, s.count.Add(1))
 	old := s.current.Swap(g)
 	s.metrics.swapped(g.meta)
 	s.log.Info("serving", "records", g.meta.Records, "date", g.meta.Date, "sequence", g.meta.Sequence)
-	if old != nil {
-		old.release()
+	if old == nil {
+		g.release()
+		return nil
 	}
+	go func() {
+		defer g.release()
+		g.files.again(old.files)
+	}()
+	old.release()
 	return nil
 }
 
@@ -177,6 +183,7 @@ func (s *Server) Handler() http.Handler {
 	s.ecosystemRoutes(mux)
 	s.grypeRoutes(mux)
 	s.trivyRoutes(mux)
+	s.listRoutes(mux)
 	compressed, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.EnableZstd(true))
 	if err != nil {
 		panic(err) // the options are constants
