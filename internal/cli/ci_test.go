@@ -104,15 +104,15 @@ func TestCIJobs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs shells")
 	}
-	real := filepath.Join(t.TempDir(), "rapsheet")
-	if out, err := exec.Command("go", "build", "-o", real, "../../cmd/rapsheet").CombinedOutput(); err != nil {
+	program := filepath.Join(t.TempDir(), "rapsheet")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/rapsheet").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	// The public list's address cannot be set in the Jenkinsfile: update is told of it here.
 	const wrapper = "#!/bin/sh\nif [ \"$1\" = update ]; then exec %[1]q update --from=\"${FEED-%[2]s}\"; fi\nexec %[1]q \"$@\"\n"
 	const fakeGo = "#!/bin/sh\necho \"go $*\"\nmkdir -p \"$GOBIN\" && cp \"$STAND_IN\" \"$GOBIN/rapsheet\"\n"
 	dump := ciDump(t)
-	bins := clienttest.Tree(t, map[string]string{"there/rapsheet": fmt.Sprintf(wrapper, real, dump), "built/go": fakeGo, "stand-in": fmt.Sprintf(wrapper, real, dump)})
+	bins := clienttest.Tree(t, map[string]string{"there/rapsheet": fmt.Sprintf(wrapper, program, dump), "built/go": fakeGo, "stand-in": fmt.Sprintf(wrapper, program, dump)})
 	for _, name := range []string{"there/rapsheet", "built/go", "stand-in"} {
 		if err := os.Chmod(filepath.Join(bins, name), 0o755); err != nil {
 			t.Fatal(err)
