@@ -123,7 +123,7 @@ func TestAdvisories(t *testing.T) {
 func TestLists(t *testing.T) {
 	c := load(t, documents...)
 	for name, want := range map[string]string{
-		"lines": "npm:mm@1.0.0\nGo:example.com/evil@1.0.0\nnpm:aa@*\nPyPI:taken-back@1.0\nnpm:zz@1.0.0\nPyPI:doubted@1.0\n",
+		"lines": "npm:mm@1.0.0\nGo:example.com/evil@1.0.0\nnpm:aa@*\nnpm:zz@1.0.0\n",
 		"csv": `id,ecosystem,name,versions,purl,state,campaign,published,modified
 GHSA-xxxx-xxxx-xxxx,npm,mm,1.0.0,pkg:npm/mm,in force,,,2026-01-01T00:00:00Z
 GHSA-xxxx-xxxx-xxxx,Go,example.com/evil,1.0.0,pkg:golang/example.com/evil,in force,,,2026-01-01T00:00:00Z
