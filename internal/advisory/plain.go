@@ -23,6 +23,8 @@ import (
 //   - parts without a package are left out where there are others: pip-audit stops at one;
 //   - a range of PyPI that ends in what is no version, at which pip-audit stops, becomes the versions that its text names,
 //     which is all that anybody can match of it;
+//   - a listed version of a Go module is a range as well, from it through it: records write 1.0.0 and go.mod v1.0.0, and
+//     OSV-Scanner and Renovate compare listed versions as text;
 //   - ranges are of type SEMVER only where the ecosystem's may be.
 //
 // With Links.Base the page of the record there is the first reference of type ADVISORY, which is the one that clients show.
@@ -143,6 +145,13 @@ func plainAffected(of *osv.Affected) osv.Affected {
 			continue
 		}
 		a.Ranges = append(a.Ranges, g)
+	}
+	if base == "Go" {
+		for _, v := range of.Versions {
+			if v = strings.TrimPrefix(v, "v"); eco.ValidVersion(v) {
+				a.Ranges = append(a.Ranges, osv.Range{Type: osv.RangeSemver, Events: []osv.Event{{Introduced: v}, {LastAffected: v}}})
+			}
+		}
 	}
 	return a
 }

@@ -205,5 +205,3 @@ func askGSD(t *testing.T, w *world, pairs []*pair) []bool {
 	})
 	return evaluated(pairs, docs)
 }
-
-var clientAskers []asker

@@ -260,8 +260,9 @@ func writeDoc(t *testing.T, doc []byte, tables [2]string) {
 	for i, rows := range tables {
 		old := section(doc, i)
 		text, _, _ := bytes.Cut(old, []byte("| interface |"))
-		doc = bytes.Replace(doc, append([]byte(marks[i]), old...), append([]byte(marks[i]), append(slices.Clone(text), rowsHead+rows...)...), 1)
+		doc = bytes.Replace(doc, append([]byte(marks[i]), old...), append([]byte(marks[i]), append(slices.Clone(text), rowsHead+rows+"\n"...)...), 1)
 	}
+	doc = append(bytes.TrimRight(doc, "\n"), '\n')
 	if err := os.WriteFile(docFile, doc, 0o644); err != nil {
 		t.Fatal(err)
 	}

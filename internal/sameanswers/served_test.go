@@ -180,7 +180,7 @@ var servedAskers = []asker{
 	{name: "OSV `/v1/query`, by purl", reader: "its answer: any record", ask: askQuery(true)},
 	{name: "OSV `/v1/querybatch`", reader: "its answer: any record", ask: askBatch},
 	{name: "OSV bucket `/osv/<ecosystem>/all.zip`", reader: "osv-scalibr's local matcher", ask: askBucket, limits: scalibrLimits},
-	{name: "`/osv-offline.zip`", reader: "Renovate's osv-offline, its `includeVersion` on osv-scalibr's order", ecosystems: []string{"npm", "PyPI", "RubyGems", "Go", "crates.io", "Maven", "NuGet", "Packagist", "Hex"}, ask: askRenovate, limits: []limit{holding, bySpelling, asText, composerZeros}},
+	{name: "`/osv-offline.zip`", reader: "Renovate's osv-offline, its rule on osv-scalibr's order", ecosystems: []string{"npm", "PyPI", "RubyGems", "Go", "crates.io", "Maven", "NuGet", "Packagist", "Hex"}, ask: askRenovate, limits: []limit{holding, bySpelling, asText, composerZeros}},
 	{name: "npm audit, bulk", reader: "node-semver on `vulnerable_versions`", ecosystems: npmOnly, ask: askNPMBulk},
 	{name: "npm audit, quick", reader: "`findings`, as npm 6 and pnpm 9 do", ecosystems: npmOnly, ask: askNPMTree("/-/npm/v1/security/audits/quick")},
 	{name: "npm audit, full", reader: "`findings`, as Yarn 3 does", ecosystems: npmOnly, ask: askNPMTree("/-/npm/v1/security/audits")},
@@ -201,10 +201,14 @@ var composerZeros = limit{"osv-scalibr's order, which stands for the reader's, t
 	return p.bad && p.Ecosystem == "Packagist" && slices.Contains([]string{"v1.0", "1.2.3.0"}, p.Version)
 }}
 
+// goLower is of readers that know a Go module by its purl only.
+var goLower = limit{"a Go module is asked for in small letters, as its purl has it", func(p *pair) bool {
+	return p.bad && p.Ecosystem == "Go" && p.Name != strings.ToLower(p.Name)
+}}
+
 var scalibrLimits = []limit{
-	{"OSV-Scalibr knows no VS Code extensions and no GitHub Actions", func(p *pair) bool { return p.bad && (p.Ecosystem == "VSCode" || p.Ecosystem == "GitHub Actions") }},
-	holding, bySpelling, asText,
-	{"OSV-Scalibr asks for Go modules in small letters", func(p *pair) bool { return p.bad && p.Ecosystem == "Go" && p.Name != strings.ToLower(p.Name) }},
+	unknown("OSV-Scalibr knows no VS Code extensions and no GitHub Actions", "VSCode", "GitHub Actions"),
+	holding, bySpelling, goLower, asText,
 	composerZeros,
 }
 

@@ -41,7 +41,7 @@ var treeAskers = []asker{
 			return p.bad && slices.Contains([]string{"VSCode", "GitHub Actions", "CRAN", "Hackage"}, p.Ecosystem)
 		}},
 		holding, noCase, bySpelling, composerZeros,
-		{"branches of Composer are no versions to Trivy", func(p *pair) bool { return p.bad && strings.HasPrefix(p.Version, "dev-") }},
+		branches,
 	}},
 }
 
