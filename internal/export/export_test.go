@@ -264,3 +264,18 @@ func TestWriteTree(t *testing.T) {
 		t.Errorf("into an empty directory: %v", err)
 	}
 }
+
+// Runs of versions of one range are alternatives, as OSV's evaluation has them: a word for each. Comparisons of one word all hold.
+func TestListsOfRuns(t *testing.T) {
+	c := load(t, `{"id":"MAL-2026-1","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"a"},"versions":["9.0.0"],"ranges":[
+		{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"0.5.0"},{"introduced":"1.0.0"},{"fixed":"1.0.10"},{"introduced":"2.0.0"}]},
+		{"type":"SEMVER","events":[{"introduced":"0"},{"last_affected":"0.6.0"}]}]}]}`)
+	f, _ := export.Find("lines")
+	var b bytes.Buffer
+	if err := f.File(t.Context(), c, &b, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "npm:a@9.0.0\nnpm:a@<0.5.0\nnpm:a@>=1.0.0,<1.0.10\nnpm:a@>=2.0.0\nnpm:a@<=0.6.0\n"; b.String() != want {
+		t.Errorf("%s; want\n%s", b.String(), want)
+	}
+}

@@ -182,24 +182,39 @@ type pair struct {
 	real bool // of the real records; the answer is then that of match.Judge
 	bad  bool
 
-	records []*osv.Record // about the package, of any state
-	of      []advisory.Advisory
+	records []*osv.Record    // about the package, of any state
 	verdict rapsheet.Verdict // the strongest that match.Judge gives for a record in force
 }
 
 func (p *pair) String() string { return fmt.Sprintf("%s %s %s", p.Ecosystem, p.Name, p.Version) }
 
 // spelled reports whether the package is asked for under the very name of the record.
-func (p *pair) spelled() bool { return len(p.of) == 0 || p.of[0].Name == p.Name }
+func (p *pair) spelled() bool {
+	return len(p.records) == 0 || p.records[0].Affected[0].Package.Name == p.Name
+}
 
-// inRun reports whether an advisory about the package has a run of versions.
+// inForce are the affected entries about the package of records in force.
+func (p *pair) inForce() (out []osv.Affected) {
+	for _, r := range p.records {
+		if !r.IsWithdrawn() {
+			out = append(out, r.Affected...)
+		}
+	}
+	return out
+}
+
+// inRun reports whether a record about the package has a run of versions that is not all of them.
 func (p *pair) inRun() bool {
-	return slices.ContainsFunc(p.of, func(a advisory.Advisory) bool { return len(a.Spans) > 0 })
+	return slices.ContainsFunc(p.inForce(), func(a osv.Affected) bool {
+		return slices.ContainsFunc(a.Ranges, func(r osv.Range) bool {
+			return r.Type != osv.RangeGit && !(len(r.Events) == 1 && r.Events[0].Introduced == "0")
+		})
+	})
 }
 
 // listedAs reports whether the version is listed letter by letter.
 func (p *pair) listedAs() bool {
-	return slices.ContainsFunc(p.of, func(a advisory.Advisory) bool { return slices.Contains(a.Versions, p.Version) })
+	return slices.ContainsFunc(p.inForce(), func(a osv.Affected) bool { return slices.Contains(a.Versions, p.Version) })
 }
 
 // corpus is the documents and the questions.
@@ -263,9 +278,6 @@ func newCorpus(t *testing.T) *corpus {
 			t.Fatalf("%s has no key", p)
 		}
 		p.records = byKey[key]
-		for _, r := range p.records {
-			p.of = append(p.of, advisory.Of(r, advisory.Links{})...)
-		}
 		records, err := ix.Lookup(key)
 		if err != nil {
 			t.Fatal(err)
