@@ -2,6 +2,7 @@ package advisory_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rapsheet/rapsheet/internal/advisory"
@@ -73,6 +74,28 @@ func TestURL(t *testing.T) {
 		r.References = []osv.Reference{{Type: "WEB", URL: "https://web.example"}, {Type: "ADVISORY", URL: tt.ref}}
 		if got := advisory.Of(r, advisory.Links{})[0].URL; got != tt.want {
 			t.Errorf("%s: %s; want %s", tt.ref, got, tt.want)
+		}
+	}
+}
+
+// What clients of OSV compare as text is as they have it: PEP 503's name (https://ossf.github.io/osv-schema/#defined-ecosystems), and Go's
+// versions, which have a "v" in go.mod and none in records. Nothing more is covered.
+func TestPlainText(t *testing.T) {
+	for _, tt := range []struct{ affected, want string }{
+		{`{"package": {"ecosystem": "PyPI", "name": "Evil_Py.Pkg"}, "versions": ["1.0"]}`, `{"package":{"ecosystem":"PyPI","name":"evil-py-pkg","purl":"pkg:pypi/evil-py-pkg"},"versions":["1.0"]}`},
+		{
+			`{"package": {"ecosystem": "Go", "name": "example.com/Evil", "purl": "pkg:golang/example.com/evil"}, "versions": ["v1.2.3", "branch"]}`,
+			`{"package":{"ecosystem":"Go","name":"example.com/Evil","purl":"pkg:golang/example.com/evil"},"ranges":[{"type":"SEMVER","events":[{"introduced":"1.2.3"},{"last_affected":"1.2.3"}]}],"versions":["v1.2.3","branch"]}`,
+		},
+		{`{"package": {"ecosystem": "npm", "name": "a", "purl": "pkg:npm/a"}, "versions": ["1.0.0"]}`, `{"package":{"ecosystem":"npm","name":"a","purl":"pkg:npm/a"},"versions":["1.0.0"]}`},
+	} {
+		rec := parse(t, tt.affected)
+		data, err := advisory.Plain(rec, advisory.Links{}).Marshal()
+		if err != nil || !strings.Contains(string(data), `"affected":[`+tt.want+`]`) {
+			t.Errorf("%s, %v; want %s", data, err, tt.want)
+		}
+		if rec.Affected[0].Package.Name == "evil-py-pkg" || len(rec.Affected[0].Ranges) > 0 {
+			t.Errorf("the record was changed: %+v", rec.Affected[0])
 		}
 	}
 }

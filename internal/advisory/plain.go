@@ -18,10 +18,13 @@ import (
 //   - members that OSV does not know are left out, and words that are not of its lists: OSV-Scanner and OSV-Scalibr decode strictly, and drop the record in silence;
 //   - times are in UTC with at most six digits of a second: pip-audit stops at more;
 //   - references that are no absolute address are left out: uv stops at one;
+//   - a package of PyPI has its name in the form of PEP 503, as OSV's schema wants it: clients compare it letter by letter with theirs in that form;
 //   - a package has its purl: osv-offline and Dependency-Track 5 match by nothing else;
 //   - parts without a package are left out where there are others: pip-audit stops at one;
 //   - a range of PyPI that ends in what is no version, at which pip-audit stops, becomes the versions that its text names,
 //     which is all that anybody can match of it;
+//   - a listed version of a Go module is a range as well, from it through it: records write 1.0.0 and go.mod v1.0.0, and
+//     OSV-Scanner and Renovate compare listed versions as text;
 //   - ranges are of type SEMVER only where the ecosystem's may be.
 //
 // With Links.Base the page of the record there is the first reference of type ADVISORY, which is the one that clients show.
@@ -109,8 +112,11 @@ func plainAffected(of *osv.Affected) osv.Affected {
 	a.Severity = plainSeverity(of.Severity)
 	base, _, _ := strings.Cut(of.Package.Ecosystem, ":")
 	eco, _ := ecosystem.Find(base)
+	if base == "PyPI" {
+		a.Package.Name = eco.Canonical(a.Package.Name)
+	}
 	if eco != nil && eco.PURLType != "" {
-		if want := ecosystem.PURL(rapsheet.Package{Ecosystem: base, Name: of.Package.Name}); want != "" && !samePURL(of.Package, want) {
+		if want := ecosystem.PURL(rapsheet.Package{Ecosystem: base, Name: a.Package.Name}); want != "" && !samePURL(of.Package, want) {
 			a.Package.PURL = want
 		}
 	}
@@ -139,6 +145,13 @@ func plainAffected(of *osv.Affected) osv.Affected {
 			continue
 		}
 		a.Ranges = append(a.Ranges, g)
+	}
+	if base == "Go" {
+		for _, v := range of.Versions {
+			if v = strings.TrimPrefix(v, "v"); eco.ValidVersion(v) {
+				a.Ranges = append(a.Ranges, osv.Range{Type: osv.RangeSemver, Events: []osv.Event{{Introduced: v}, {LastAffected: v}}})
+			}
+		}
 	}
 	return a
 }

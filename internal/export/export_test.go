@@ -123,7 +123,7 @@ func TestAdvisories(t *testing.T) {
 func TestLists(t *testing.T) {
 	c := load(t, documents...)
 	for name, want := range map[string]string{
-		"lines": "npm:mm@1.0.0\nGo:example.com/evil@1.0.0\nnpm:aa@*\nPyPI:taken-back@1.0\nnpm:zz@1.0.0\nPyPI:doubted@1.0\n",
+		"lines": "npm:mm@1.0.0\nGo:example.com/evil@1.0.0\nnpm:aa@*\nnpm:zz@1.0.0\n",
 		"csv": `id,ecosystem,name,versions,purl,state,campaign,published,modified
 GHSA-xxxx-xxxx-xxxx,npm,mm,1.0.0,pkg:npm/mm,in force,,,2026-01-01T00:00:00Z
 GHSA-xxxx-xxxx-xxxx,Go,example.com/evil,1.0.0,pkg:golang/example.com/evil,in force,,,2026-01-01T00:00:00Z
@@ -262,5 +262,20 @@ func TestWriteTree(t *testing.T) {
 	}
 	if err := export.WriteTree(t.Context(), f, c, filepath.Join(parent, "empty"), export.Options{}); err != nil {
 		t.Errorf("into an empty directory: %v", err)
+	}
+}
+
+// Runs of versions of one range are alternatives, as OSV's evaluation has them: a word for each. Comparisons of one word all hold.
+func TestListsOfRuns(t *testing.T) {
+	c := load(t, `{"id":"MAL-2026-1","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"a"},"versions":["9.0.0"],"ranges":[
+		{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"0.5.0"},{"introduced":"1.0.0"},{"fixed":"1.0.10"},{"introduced":"2.0.0"}]},
+		{"type":"SEMVER","events":[{"introduced":"0"},{"last_affected":"0.6.0"}]}]}]}`)
+	f, _ := export.Find("lines")
+	var b bytes.Buffer
+	if err := f.File(t.Context(), c, &b, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "npm:a@9.0.0\nnpm:a@<0.5.0\nnpm:a@>=1.0.0,<1.0.10\nnpm:a@>=2.0.0\nnpm:a@<=0.6.0\n"; b.String() != want {
+		t.Errorf("%s; want\n%s", b.String(), want)
 	}
 }

@@ -144,6 +144,9 @@ func writeLines(ctx context.Context, c *Catalog, w io.Writer, _ Options) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if r.Withdrawn { // which a line cannot say
+			continue
+		}
 		doc, _, err := osv.Parse(r.JSON)
 		if err != nil {
 			return fmt.Errorf("record %s: %w", r.ID, err)
@@ -182,28 +185,36 @@ func Campaign(rec *osv.Record) string {
 	return db.Campaign
 }
 
-// versionWords lists exact versions, and ranges as lists write them.
+// versionWords lists exact versions, and runs of versions as lists write them: a word for each, of comparisons that all hold.
 func versionWords(a *osv.Affected) []string {
 	out := slices.Clone(a.Versions)
 	for _, g := range a.Ranges {
 		if g.Type == osv.RangeGit {
 			continue
 		}
-		text := ""
-		for _, e := range g.Events {
-			switch {
-			case e.Introduced != "" && e.Introduced != "0":
-				text += ",>=" + e.Introduced
-			case e.Fixed != "":
-				text += ",<" + e.Fixed
-			case e.LastAffected != "":
-				text += ",<=" + e.LastAffected
+		var run []string // nil outside of one, empty from the first version on
+		flush := func() {
+			if run != nil {
+				out, run = append(out, cmp.Or(strings.Join(run, ","), "*")), nil
 			}
 		}
-		if text == "" {
-			text = ",*"
+		for _, e := range g.Events {
+			switch {
+			case e.Introduced != "":
+				flush()
+				run = []string{}
+				if e.Introduced != "0" {
+					run = append(run, ">="+e.Introduced)
+				}
+			case e.Fixed != "":
+				run = append(run, "<"+e.Fixed)
+			case e.LastAffected != "":
+				run = append(run, "<="+e.LastAffected)
+			case e.Limit != "" && e.Limit != "*":
+				run = append(run, "<"+e.Limit)
+			}
 		}
-		out = append(out, text[1:])
+		flush()
 	}
 	return out
 }

@@ -336,6 +336,9 @@ func trivyTerms(eco trivyEcosystem, a *advisory.Advisory) []string {
 	if a.Key.Ecosystem == "PyPI" {
 		a = lowered(a)
 	}
+	if a.Key.Ecosystem == "npm" {
+		a = untagged(a)
+	}
 	a, _ = readable(a, eco.version)
 	if a.Key.Ecosystem != "PyPI" {
 		return eco.grammar.Terms(a)
@@ -349,6 +352,20 @@ func trivyTerms(eco trivyEcosystem, a *advisory.Advisory) []string {
 		}
 	}
 	return out
+}
+
+// untagged is a with its versions without the "v" of a tag, which node-semver says are the same.
+func untagged(a *advisory.Advisory) *advisory.Advisory {
+	out := *a
+	out.Versions, out.Spans = slices.Clone(a.Versions), slices.Clone(a.Spans)
+	for i := range out.Versions {
+		out.Versions[i] = strings.TrimPrefix(out.Versions[i], "v")
+	}
+	for i := range out.Spans {
+		s := &out.Spans[i]
+		s.From, s.To = strings.TrimPrefix(s.From, "v"), strings.TrimPrefix(s.To, "v")
+	}
+	return &out
 }
 
 // trivyNames are the names that Trivy may look for (NormalizePkgName of trivy-db): Python's in small letters with their dots kept, Go's and Swift's as
