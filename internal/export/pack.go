@@ -65,7 +65,7 @@ func openPacked(ctx context.Context, from, name string) (r io.Reader, packed boo
 		return nil, false, nil, err
 	}
 	var decoder io.Closer
-	done = func() {
+	closeAll := func() {
 		if decoder != nil {
 			decoder.Close()
 		}
@@ -73,7 +73,7 @@ func openPacked(ctx context.Context, from, name string) (r io.Reader, packed boo
 	}
 	defer func() {
 		if err != nil {
-			done()
+			closeAll()
 		}
 	}()
 	r = bounded.Context(ctx, in)
@@ -102,10 +102,10 @@ func openPacked(ctx context.Context, from, name string) (r io.Reader, packed boo
 			if r, err = member(r, path.Base(filepath.ToSlash(name))); err != nil {
 				return nil, false, nil, err
 			}
-			return r, true, done, nil
+			return r, true, closeAll, nil
 		}
 	}
-	return r, packed, done, nil
+	return r, packed, closeAll, nil
 }
 
 // member goes on to the file of a tar that has the base name.

@@ -349,6 +349,7 @@ type trivyDetail struct {
 const (
 	trivySource   = "osv"
 	trivyCritical = 4
+	trivyCWE      = "CWE-506" // embedded malicious code
 )
 
 func newTrivyDetail(a *advisory.Advisory) trivyDetail {
@@ -360,7 +361,7 @@ func newTrivyDetail(a *advisory.Advisory) trivyDetail {
 		return &t
 	}
 	return trivyDetail{
-		Title: a.Title, Severity: "CRITICAL", CweIDs: []string{"CWE-506"}, VendorSeverity: map[string]int{trivySource: trivyCritical},
+		Title: a.Title, Severity: "CRITICAL", CweIDs: []string{trivyCWE}, VendorSeverity: map[string]int{trivySource: trivyCritical},
 		References: []string{a.URL}, PublishedDate: date(a.Published), LastModifiedDate: date(a.Modified),
 	}
 }
@@ -522,8 +523,11 @@ func (t *trivyContent) writeDetails(ctx context.Context, db *bbolt.DB) error {
 	return nil
 }
 
-// mergeDetail keeps what somebody else says of the same id, and adds the severity.
+// mergeDetail keeps what somebody else says of the same id, and adds the severity. What an earlier export said is replaced.
 func mergeDetail(there, ours []byte) []byte {
+	if earlierDetail(there) {
+		return ours
+	}
 	var detail map[string]any
 	if json.Unmarshal(there, &detail) != nil || detail == nil {
 		return ours
@@ -539,4 +543,12 @@ func mergeDetail(there, ours []byte) []byte {
 		return ours
 	}
 	return text
+}
+
+// earlierDetail reports whether a detail is one of [newTrivyDetail]: of one source, and with no member that we do not write.
+func earlierDetail(text []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	var d trivyDetail
+	return dec.Decode(&d) == nil && len(d.VendorSeverity) == 1 && d.VendorSeverity[trivySource] == trivyCritical && slices.Equal(d.CweIDs, []string{trivyCWE})
 }
