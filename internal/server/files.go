@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"weak"
 
 	"github.com/rapsheet/rapsheet/internal/export"
 )
@@ -28,8 +29,12 @@ type files struct {
 	dir string
 
 	making sync.Mutex
-	mu     sync.Mutex
-	made   map[string]*made // by format
+	// catalog is what the format made last was made of, for those that wait to be made; it is gone with the next garbage collection. It is used
+	// by who holds making.
+	catalog weak.Pointer[export.Catalog]
+
+	mu   sync.Mutex
+	made map[string]*made // by format
 }
 
 // made is a format that was written, or is being written until done is closed.
@@ -118,9 +123,13 @@ func (f *files) make(name, prefix string) (*os.Root, error) {
 
 func (f *files) fill(root *os.Root, format export.Format, prefix string) error {
 	ctx := context.Background() // the work outlives the request that asked first
-	c, err := export.Load(ctx, f.g.ix.Documents(), f.g.meta.Date)
-	if err != nil {
-		return err
+	c := f.catalog.Value()
+	if c == nil {
+		var err error
+		if c, err = export.Load(ctx, f.g.ix.Documents(), f.g.meta.Date); err != nil {
+			return err
+		}
+		f.catalog = weak.Make(c)
 	}
 	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix, Served: true}
 	if format.Tree != nil {
