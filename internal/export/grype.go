@@ -87,7 +87,11 @@ func writeGrype(ctx context.Context, c *Catalog, dir *os.Root, opt Options) (err
 			return fmt.Errorf("%s: %w", opt.Over, err)
 		}
 	}
-	latest, err := fillGrype(ctx, c, path, opt)
+	var latest grypeLatestDocument
+	err = guarded(func() (err error) {
+		latest, err = fillGrype(ctx, c, path, opt)
+		return err
+	})
 	if err != nil {
 		if opt.Over != "" {
 			return fmt.Errorf("over %s: %w", opt.Over, err)
@@ -229,6 +233,15 @@ type grypeWriter struct {
 
 // begin looks at what is there, takes away what an earlier export of the same publisher added, and says what will be announced.
 func (w *grypeWriter) begin() (latest grypeLatestDocument, err error) {
+	// What acts by itself when rows are added or taken away is in no Grype database, and somebody else's program here.
+	var acting int
+	err = w.tx.QueryRowContext(w.ctx, "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'").Scan(&acting)
+	if err != nil {
+		return latest, fmt.Errorf("it is no Grype database: %w", err)
+	}
+	if acting > 0 {
+		return latest, errors.New("it is no Grype database: it has views, triggers or virtual tables")
+	}
 	var model, revision, addition int
 	var built time.Time
 	if err := w.tx.QueryRowContext(w.ctx, "SELECT model, revision, addition, build_timestamp FROM db_metadata").Scan(&model, &revision, &addition, &built); err != nil {

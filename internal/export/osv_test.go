@@ -148,7 +148,7 @@ func TestOSVReproducible(t *testing.T) {
 	}
 }
 
-func zipOf(t *testing.T, files ...string) []byte {
+func zipOf(t testing.TB, files ...string) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)

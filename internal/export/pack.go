@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -27,44 +28,11 @@ const maxUnpacked = 16 << 30
 // unpack copies a database to dst. It is the file at path, the file called name in the directory or the archive at path
 // (tar, compressed with gzip or zstd), or the compressed file at path.
 func unpack(ctx context.Context, from, name, dst string) (err error) {
-	if st, err := os.Stat(from); err != nil {
-		return err
-	} else if st.IsDir() {
-		from = filepath.Join(from, name)
-	}
-	in, err := os.Open(from)
+	r, _, done, err := openPacked(ctx, from, name)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	r := bounded.Context(ctx, in)
-	for range 2 { // compression, tar
-		head := make([]byte, 512)
-		n, err := io.ReadFull(r, head)
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-			return err
-		}
-		r = io.MultiReader(bytes.NewReader(head[:n]), r)
-		switch {
-		case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-			z, err := gzip.NewReader(r)
-			if err != nil {
-				return err
-			}
-			r = z
-		case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-			z, err := zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
-			if err != nil {
-				return err
-			}
-			defer z.Close()
-			r = z
-		case bytes.HasPrefix(head[257:], []byte("ustar")):
-			if r, err = member(r, path.Base(filepath.ToSlash(name))); err != nil {
-				return err
-			}
-		}
-	}
+	defer done()
 	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -75,6 +43,69 @@ func unpack(ctx context.Context, from, name, dst string) (err error) {
 		err = fmt.Errorf("it is larger than %d bytes", int64(maxUnpacked))
 	}
 	return err
+}
+
+// openPacked reads what [unpack] copies. packed says that it was found by its name; what is not in a directory or archive is [fs.ErrNotExist].
+func openPacked(ctx context.Context, from, name string) (r io.Reader, packed bool, done func(), err error) {
+	st, err := os.Stat(from)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if st.IsDir() {
+		from, packed = filepath.Join(from, name), true
+		if st, err = os.Stat(from); err != nil {
+			return nil, false, nil, err
+		}
+	}
+	if !st.Mode().IsRegular() {
+		return nil, false, nil, errors.New("it is no file")
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	var decoder io.Closer
+	closeAll := func() {
+		if decoder != nil {
+			decoder.Close()
+		}
+		in.Close()
+	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	r = bounded.Context(ctx, in)
+	for range 2 { // compression, tar
+		head := make([]byte, 512)
+		n, err := io.ReadFull(r, head)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+			return nil, false, nil, err
+		}
+		r = io.MultiReader(bytes.NewReader(head[:n]), r)
+		switch {
+		case decoder == nil && bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+			z, err := gzip.NewReader(r)
+			if err != nil {
+				return nil, false, nil, err
+			}
+			r, decoder = z, z
+		case decoder == nil && bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+			z, err := zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
+			if err != nil {
+				return nil, false, nil, err
+			}
+			decoder = z.IOReadCloser()
+			r = z
+		case bytes.HasPrefix(head[257:], []byte("ustar")):
+			if r, err = member(r, path.Base(filepath.ToSlash(name))); err != nil {
+				return nil, false, nil, err
+			}
+			return r, true, closeAll, nil
+		}
+	}
+	return r, packed, closeAll, nil
 }
 
 // member goes on to the file of a tar that has the base name.
@@ -92,7 +123,7 @@ func member(r io.Reader, base string) (io.Reader, error) {
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no %s in the archive", base)
+	return nil, fmt.Errorf("there is no %s in the archive: %w", base, fs.ErrNotExist)
 }
 
 // packFile adds a file to a tar, with nothing in its header that differs from run to run.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -24,6 +25,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/bounded"
 )
 
 // trivyFormats are those of https://github.com/aquasecurity/trivy, database schema 2 (https://github.com/aquasecurity/trivy-db).
@@ -35,6 +37,7 @@ var trivyFormats = []Format{
 const (
 	trivyOver    = "a trivy.db, the cache or the archive that it is in"
 	trivyFile    = "trivy.db"
+	trivyMeta    = "metadata.json"
 	trivyDir     = "db" // below the cache directory
 	trivySchema  = 2
 	trivyKeepFor = 10 // years that Trivy leaves a database in its cache alone
@@ -88,7 +91,7 @@ func writeTrivy(ctx context.Context, c *Catalog, dir *os.Root, opt Options) erro
 	if err := makeTrivy(ctx, c, filepath.Join(dir.Name(), trivyDir, trivyFile), opt); err != nil {
 		return err
 	}
-	return dir.WriteFile(path.Join(trivyDir, "metadata.json"), trivyMetadata(c.Date, c.Date.AddDate(trivyKeepFor, 0, 0)), 0o644)
+	return dir.WriteFile(path.Join(trivyDir, trivyMeta), trivyMetadata(c.Date, c.Date.AddDate(trivyKeepFor, 0, 0)), 0o644)
 }
 
 // trivyMetadata says until when Trivy does not look for a newer database.
@@ -188,7 +191,7 @@ func packTrivy(ctx context.Context, c *Catalog, dir *os.Root, db string) (layer 
 		return layer, "", err
 	}
 	meta := trivyMetadata(c.Date, c.Date)
-	if err := packFile(ctx, t, "metadata.json", bytes.NewReader(meta), int64(len(meta)), c.Date); err != nil {
+	if err := packFile(ctx, t, trivyMeta, bytes.NewReader(meta), int64(len(meta)), c.Date); err != nil {
 		return layer, "", err
 	}
 	if err := errors.Join(t.Close(), z.Close()); err != nil {
@@ -206,37 +209,71 @@ func packTrivy(ctx context.Context, c *Catalog, dir *os.Root, db string) (layer 
 }
 
 // makeTrivy makes the database at path, over that of opt.Over if there is one.
-func makeTrivy(ctx context.Context, c *Catalog, path string, opt Options) (err error) {
-	if opt.Over != "" {
-		from := opt.Over
-		if st, err := os.Stat(filepath.Join(from, trivyDir, trivyFile)); err == nil && st.Mode().IsRegular() {
-			from = filepath.Join(from, trivyDir)
-		}
-		if err := unpack(ctx, from, trivyFile, path); err != nil {
-			return fmt.Errorf("%s: %w", opt.Over, err)
-		}
-		// bbolt believes the pages of a file, and panics on what cannot be.
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("%s: it is damaged: %v", opt.Over, r)
-			}
-		}()
-	}
+func makeTrivy(ctx context.Context, c *Catalog, path string, opt Options) error {
 	content, err := newTrivyContent(ctx, c, opt)
 	if err != nil {
 		return err
 	}
+	if opt.Over == "" {
+		return content.fill(ctx, path)
+	}
+	from := opt.Over
+	if st, err := os.Stat(filepath.Join(from, trivyDir, trivyFile)); err == nil && st.Mode().IsRegular() {
+		from = filepath.Join(from, trivyDir)
+	}
+	err = unpack(ctx, from, trivyFile, path)
+	if err == nil {
+		err = checkTrivy(ctx, from)
+	}
+	if err == nil {
+		err = checkBolt(path)
+	}
+	if err == nil {
+		err = guarded(func() error { return content.fill(ctx, path) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", opt.Over, err)
+	}
+	return nil
+}
+
+// checkTrivy looks at the version of a database's schema, where metadata.json is beside it in the directory or archive.
+func checkTrivy(ctx context.Context, from string) error {
+	r, packed, done, err := openPacked(ctx, from, trivyMeta)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !packed {
+		return nil // the database by itself
+	}
+	text, err := bounded.ReadAll(r, 1<<20, trivyMeta)
+	if err != nil {
+		return err
+	}
+	var meta struct{ Version int }
+	if err := json.Unmarshal(text, &meta); err != nil {
+		return fmt.Errorf("%s: %w", trivyMeta, err)
+	}
+	if meta.Version != trivySchema {
+		return fmt.Errorf("it is a Trivy database of schema %d, and only %d is known", meta.Version, trivySchema)
+	}
+	return nil
+}
+
+// fill adds to the database at path, which is made if it is not there.
+func (t *trivyContent) fill(ctx context.Context, path string) error {
 	db, err := bbolt.Open(path, 0o644, &bbolt.Options{
 		PageSize: 4096, NoGrowSync: true, NoSync: true, FreelistType: bbolt.FreelistArrayType, Timeout: time.Second,
 	})
 	if err != nil {
-		if opt.Over != "" {
-			return fmt.Errorf("%s: %w", opt.Over, err)
-		}
 		return err
 	}
 	db.AllocSize = 1 << 20
-	err = content.write(ctx, db)
+	err = t.write(ctx, db)
 	return errors.Join(err, db.Close())
 }
 
@@ -312,6 +349,7 @@ type trivyDetail struct {
 const (
 	trivySource   = "osv"
 	trivyCritical = 4
+	trivyCWE      = "CWE-506" // embedded malicious code
 )
 
 func newTrivyDetail(a *advisory.Advisory) trivyDetail {
@@ -323,7 +361,7 @@ func newTrivyDetail(a *advisory.Advisory) trivyDetail {
 		return &t
 	}
 	return trivyDetail{
-		Title: a.Title, Severity: "CRITICAL", CweIDs: []string{"CWE-506"}, VendorSeverity: map[string]int{trivySource: trivyCritical},
+		Title: a.Title, Severity: "CRITICAL", CweIDs: []string{trivyCWE}, VendorSeverity: map[string]int{trivySource: trivyCritical},
 		References: []string{a.URL}, PublishedDate: date(a.Published), LastModifiedDate: date(a.Modified),
 	}
 }
@@ -502,8 +540,11 @@ func (t *trivyContent) writeDetails(ctx context.Context, db *bbolt.DB) error {
 	return nil
 }
 
-// mergeDetail keeps what somebody else says of the same id, and adds the severity.
+// mergeDetail keeps what somebody else says of the same id, and adds the severity. What an earlier export said is replaced.
 func mergeDetail(there, ours []byte) []byte {
+	if earlierDetail(there) {
+		return ours
+	}
 	var detail map[string]any
 	if json.Unmarshal(there, &detail) != nil || detail == nil {
 		return ours
@@ -519,4 +560,12 @@ func mergeDetail(there, ours []byte) []byte {
 		return ours
 	}
 	return text
+}
+
+// earlierDetail reports whether a detail is one of [newTrivyDetail]: of one source, and with no member that we do not write.
+func earlierDetail(text []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	var d trivyDetail
+	return dec.Decode(&d) == nil && len(d.VendorSeverity) == 1 && d.VendorSeverity[trivySource] == trivyCritical && slices.Equal(d.CweIDs, []string{trivyCWE})
 }

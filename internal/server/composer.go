@@ -214,16 +214,12 @@ type composerEntry struct {
 
 // composerFilter answers which of the packages, named "pkg://composer/vendor/name", are on the list.
 func (s *Server) composerFilter(g *generation, w http.ResponseWriter, r *http.Request) error {
-	body, err := s.body(w, r)
-	if err != nil {
-		return err
-	}
 	var ask struct {
 		Packages []string `json:"packages"`
 		Lists    []string `json:"lists"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return &httpError{http.StatusBadRequest, "the body is not the JSON that Composer sends"}
+	if err := s.jsonBody(w, r, &ask); err != nil {
+		return err
 	}
 	if len(ask.Packages) > maxComposerPackages {
 		return composerTooMany()

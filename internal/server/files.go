@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"weak"
 
 	"github.com/rapsheet/rapsheet/internal/export"
 )
@@ -31,8 +32,12 @@ type files struct {
 	dir string
 
 	making sync.Mutex
-	mu     sync.Mutex
-	made   map[string]*made // by format
+	// catalog is what the format made last was made of, for those that wait to be made; it is gone with the next garbage collection. It is used
+	// by who holds making.
+	catalog weak.Pointer[export.Catalog]
+
+	mu   sync.Mutex
+	made map[string]*made // by format
 }
 
 // made is a format that was written, or is being written until done is closed.
@@ -80,9 +85,14 @@ func (f *files) format(ctx context.Context, name, prefix string) (*made, error) 
 			defer f.g.release()
 			defer close(m.done)
 			m.root, m.err = f.make(name, prefix)
-			if m.err != nil {
-				f.s.log.Error("format could not be made", "format", name, "error", m.err)
+			if m.err == nil {
+				return
 			}
+			f.s.log.Error("format could not be made", "format", name, "error", m.err)
+			// The next request tries again: the disk may have room then.
+			f.mu.Lock()
+			delete(f.made, name)
+			f.mu.Unlock()
 		}()
 	}
 	f.mu.Unlock()
@@ -123,23 +133,27 @@ func (f *files) make(name, prefix string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.fill(root, format, prefix); err != nil {
+		return nil, errors.Join(err, root.Close(), os.RemoveAll(dir))
+	}
+	return root, nil
+}
+
+func (f *files) fill(root *os.Root, format export.Format, prefix string) error {
 	ctx := context.Background() // the work outlives the request that asked first
-	c, err := export.Load(ctx, f.g.ix.Documents(), f.g.meta.Date)
-	if err != nil {
-		root.Close()
-		return nil, err
+	c := f.catalog.Value()
+	if c == nil {
+		var err error
+		if c, err = export.Load(ctx, f.g.ix.Documents(), f.g.meta.Date); err != nil {
+			return err
+		}
+		f.catalog = weak.Make(c)
 	}
 	opt := export.Options{Links: f.s.links(), Publisher: f.s.conf.Publisher, Server: f.s.conf.Public + prefix, Served: true}
 	if format.Tree != nil {
-		err = format.Tree(ctx, c, root, opt)
-	} else {
-		err = writeOne(ctx, root, format, c, opt)
+		return format.Tree(ctx, c, root, opt)
 	}
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return root, nil
+	return writeOne(ctx, root, format, c, opt)
 }
 
 func writeOne(ctx context.Context, root *os.Root, format export.Format, c *export.Catalog, opt export.Options) (err error) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -22,7 +21,6 @@ import (
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/advisory"
-	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/match"
 )
 
@@ -67,16 +65,23 @@ func (s *Server) npmAudit(path string, merge bool) handler {
 	return func(g *generation, w http.ResponseWriter, r *http.Request) error {
 		a := &npmQuestion{g: g, done: r.Context().Err, packages: map[string]*npmPackage{}}
 		var raw npmCopy
-		body := io.Reader(http.MaxBytesReader(w, r.Body, s.conf.MaxBody))
-		if merge {
-			body = io.TeeReader(body, &raw)
+		if merge { // the upstream is asked in the client's own bytes
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.TeeReader(r.Body, &raw), r.Body}
 		}
-		if err := a.read(body, r.Header.Get("Content-Encoding"), s.conf.MaxBody, path != npmBulkPath); err != nil {
+		body, err := open(w, r, s.conf.MaxBody)
+		if err == nil {
+			err = a.read(body, path != npmBulkPath)
+			body.Close()
+		}
+		if err != nil {
 			if broken, ok := errors.AsType[*npmLookupError](err); ok {
 				return broken.err
 			}
-			status, message := npmRefusal(err)
-			return answer(w, status, map[string]string{"error": message})
+			said := npmRefusal(err)
+			return answer(w, said.status, map[string]string{"error": said.message})
 		}
 		found, err := a.advisories(s.links())
 		if err != nil {
@@ -108,24 +113,11 @@ func (s *Server) npmAudit(path string, merge bool) handler {
 }
 
 // npmRefusal says what is wrong with a body. The decoder's own words have parts of the body in them and are not repeated.
-func npmRefusal(err error) (status int, message string) {
-	var said *httpError
-	var large *http.MaxBytesError
-	var limit *bounded.LimitError
-	switch {
-	case errors.As(err, &said):
-		return said.status, said.message
-	case errors.As(err, &large), errors.As(err, &limit):
-		return http.StatusRequestEntityTooLarge, "the body is too large"
-	case errors.Is(err, bounded.ErrRatio):
-		return http.StatusRequestEntityTooLarge, "the body " + bounded.ErrRatio.Error()
-	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
-		return http.StatusBadRequest, "the body is not the gzip that it is said to be"
-	}
+func npmRefusal(err error) *httpError {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return http.StatusBadRequest, fmt.Sprintf("the body is not valid JSON, at byte %d", syntax.ByteOffset)
+		return &httpError{http.StatusBadRequest, fmt.Sprintf("the body is not valid JSON, at byte %d", syntax.ByteOffset)}
 	}
-	return http.StatusBadRequest, "the body could not be read"
+	return bodyError(err)
 }
 
 // npmLookupError is an error of the catalog and not of the body.
@@ -159,22 +151,7 @@ type npmVersion struct {
 }
 
 // read takes a body in. tree says that it is a whole tree and not the bulk form.
-func (a *npmQuestion) read(body io.Reader, encoding string, limit int64, tree bool) error {
-	switch strings.ToLower(encoding) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z, compression, err := bounded.Decompress(body, limit)
-		if err != nil {
-			return err
-		}
-		defer z.Close()
-		if compression != bounded.Gzip {
-			return gzip.ErrHeader
-		}
-		body = z
-	default:
-		return &httpError{http.StatusUnsupportedMediaType, "the body's encoding is not known: send it plain or as gzip"}
-	}
+func (a *npmQuestion) read(body io.Reader, tree bool) error {
 	dec := jsontext.NewDecoder(body)
 	var err error
 	if tree {
@@ -195,7 +172,7 @@ var errNPMTrailing error = &httpError{http.StatusBadRequest, "the body goes on a
 
 // bulk reads {"name": ["version", …], …}.
 func (a *npmQuestion) bulk(dec *jsontext.Decoder) error {
-	if err := open(dec, '{', "the body"); err != nil {
+	if err := begin(dec, '{', "the body"); err != nil {
 		return err
 	}
 	for dec.PeekKind() != '}' {
@@ -207,7 +184,7 @@ func (a *npmQuestion) bulk(dec *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		if err := open(dec, '[', "what stands beside a name"); err != nil {
+		if err := begin(dec, '[', "what stands beside a name"); err != nil {
 			return err
 		}
 		for dec.PeekKind() != ']' {
@@ -236,8 +213,8 @@ func (a *npmQuestion) bulk(dec *jsontext.Decoder) error {
 	return err
 }
 
-// open reads the beginning of an object or array.
-func open(dec *jsontext.Decoder, kind jsontext.Kind, what string) error {
+// begin reads the beginning of an object or array.
+func begin(dec *jsontext.Decoder, kind jsontext.Kind, what string) error {
 	if k := dec.PeekKind(); k != kind && k != 0 { // 0 is an error, which reading gives
 		return &httpError{http.StatusBadRequest, what + " is not what npm sends"}
 	}
@@ -250,7 +227,7 @@ func (a *npmQuestion) tree(dec *jsontext.Decoder, path []string) error {
 	if len(path) > maxNPMDepth {
 		return &httpError{http.StatusBadRequest, fmt.Sprintf("packages are nested deeper than %d", maxNPMDepth)}
 	}
-	if err := open(dec, '{', "a package"); err != nil {
+	if err := begin(dec, '{', "a package"); err != nil {
 		return err
 	}
 	for dec.PeekKind() != '}' {

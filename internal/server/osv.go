@@ -2,10 +2,8 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +17,6 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/advisory"
-	"github.com/rapsheet/rapsheet/internal/bounded"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -29,11 +26,8 @@ import (
 // package has a handful of records.
 
 const (
-	// maxOSVBody bounds a body decompressed: 1,000 questions with names of a kilobyte.
-	maxOSVBody = 4 << 20
 	maxQueries = 1000
 	maxOSVID   = 100
-	maxDepth   = 64
 	// firstPage is the token that OSV.dev gives for a first page.
 	firstPage = "RklSU1RfUEFHRV9UT0tFTg=="
 )
@@ -108,7 +102,7 @@ type osvQuery struct {
 // osvQueries stops reading at one question too many.
 type osvQueries []osvQuery
 
-var errTooMany = errors.New("too many queries")
+var errTooMany error = &httpError{http.StatusBadRequest, "too many queries"}
 
 // UnmarshalJSONFrom reads an array or null.
 func (q *osvQueries) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -135,61 +129,17 @@ func (q *osvQueries) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return err
 }
 
-// readOSV reads a body of any content type, also one compressed with gzip, into v.
+// readOSV reads a body into v.
 func (s *Server) readOSV(w http.ResponseWriter, r *http.Request, v any) error {
-	limit := min(s.conf.MaxBody, maxOSVBody)
-	tooLarge := &osvError{http.StatusRequestEntityTooLarge, codeExhausted, fmt.Sprintf("the body is larger than %d bytes", limit)}
-	var body io.Reader = http.MaxBytesReader(w, r.Body, limit)
-	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
-	case "", "identity":
-	case "gzip":
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return invalid("the body is not compressed with gzip")
-		}
-		body = z
-	default:
-		return &osvError{http.StatusUnsupportedMediaType, codeInvalid, "a body may be compressed with gzip only"}
-	}
-	data, err := bounded.ReadAll(body, limit, "body")
-	var long *http.MaxBytesError
-	var over *bounded.LimitError
+	err := s.jsonBody(w, r, v)
+	said, ok := errors.AsType[*httpError](err)
 	switch {
-	case errors.As(err, &long), errors.As(err, &over):
-		return tooLarge
-	case err != nil:
-		return invalid("the body could not be read")
-	case tooDeep(data):
-		return invalid("the body is nested deeper than %d", maxDepth)
+	case !ok:
+		return err
+	case said.status == http.StatusRequestEntityTooLarge:
+		return &osvError{said.status, codeExhausted, said.message}
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		if errors.Is(err, errTooMany) {
-			return invalid("too many queries")
-		}
-		return invalid("invalid JSON") // the details would repeat what was sent
-	}
-	return nil
-}
-
-// tooDeep looks at brackets outside of strings.
-func tooDeep(data []byte) bool {
-	depth, text := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
+	return &osvError{said.status, codeInvalid, said.message}
 }
 
 func (s *Server) osvQuery(g *generation, w http.ResponseWriter, r *http.Request) error {

@@ -27,7 +27,8 @@ var osvRecords = []string{
 
 const public = "https://list.example/base"
 
-func newIndex(t testing.TB, docs ...string) *index.Index {
+// snapshot writes an index of records.
+func snapshot(t testing.TB, docs ...string) []byte {
 	t.Helper()
 	var b index.Builder
 	for _, d := range docs {
@@ -45,11 +46,30 @@ func newIndex(t testing.TB, docs ...string) *index.Index {
 	if err := b.WriteTo(&buf, index.Meta{Source: "test", Date: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}); err != nil {
 		t.Fatal(err)
 	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	return buf.Bytes()
+}
+
+func newIndex(t testing.TB, docs ...string) *index.Index {
+	t.Helper()
+	data := snapshot(t, docs...)
+	ix, err := index.New(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ix
+}
+
+func gzipOf(t testing.TB, text string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	z := gzip.NewWriter(&buf)
+	if _, err := io.WriteString(z, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
 }
 
 func newOSV(t testing.TB) *Server {
@@ -221,13 +241,7 @@ func TestRecordIsPlain(t *testing.T) {
 func TestBodies(t *testing.T) {
 	s := newOSV(t)
 	const query = `{"package":{"name":"evil-pkg","ecosystem":"npm"},"version":"1.2.3"}`
-	zipped := func(text string) string {
-		var buf bytes.Buffer
-		z := gzip.NewWriter(&buf)
-		io.WriteString(z, text)
-		z.Close()
-		return buf.String()
-	}
+	zipped := func(text string) string { return string(gzipOf(t, text)) }
 	for _, tt := range []struct {
 		name, body, encoding string
 		status               int
