@@ -27,6 +27,7 @@ var blocklistFormats = []Format{
 // Reasons for leaving out, each in one place so that they are counted together.
 const (
 	whyRange = "they are about runs of versions, and the format has only single ones"
+	whyPart  = "all but their single versions, as they are about runs of versions too"
 	whyPath  = "the names or versions cannot stand in a path"
 	whyNewer = "the format is read whole at each call: it has the 2,000 newest"
 	whyStar  = `they have a version that is called "*", which means every version to the format`
@@ -41,8 +42,11 @@ func single(a *advisory.Advisory, opt *Options) (versions []string, ok bool) {
 	case a.All:
 		return []string{everyVersion}, true
 	case len(a.Spans) > 0 && !covered(a):
-		opt.leave(a, whyRange)
-		return nil, false
+		if len(a.Versions) == 0 {
+			opt.leave(a, whyRange)
+			return nil, false
+		}
+		opt.leave(a, whyPart)
 	}
 	return a.Versions, true
 }
@@ -199,7 +203,7 @@ func writeBumblebee(ctx context.Context, c *Catalog, w io.Writer, opt Options) e
 
 // nodeSemver is a version as node-semver reads it and nothing that is a range to it: numbers are safe integers of JavaScript, some of 16
 // digits left out (https://github.com/npm/node-semver, internal/re.js).
-var nodeSemver = regexp.MustCompile(`^(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})(-(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z.-]+)?$`)
+var nodeSemver = regexp.MustCompile(`^v?(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})(-(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d{0,14}|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z.-]+)?$`)
 
 // maxNodeSemver is node-semver's limit of a version, in characters.
 const maxNodeSemver = 256

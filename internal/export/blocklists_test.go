@@ -52,7 +52,7 @@ func starred() []string {
 }
 
 func TestBlocklists(t *testing.T) {
-	c := listed(t, starred()...)
+	c := listed(t, append(starred(), record("MAL-2026-16", "npm", "run-and-one", `"versions":["0.3.1"],`+oneRange))...)
 	for _, tt := range []struct {
 		format string
 		// want is what must stand in a file, with white space as it is in JSON on one line; left which records are not in it.
@@ -61,22 +61,22 @@ func TestBlocklists(t *testing.T) {
 	}{
 		{"safe-chain", map[string][]string{
 			// wire.md 12.1, recorded from safe-chain 1.5.20.
-			"malware_predictions.json": {`{"package_name":"evil-pkg","version":"1.2.3","reason":"MALWARE"}`, `{"package_name":"evil-pkg","version":"1.2.4","reason":"MALWARE"}`, `{"package_name":"@scope/bad","version":"*","reason":"MALWARE"}`, `{"package_name":"star","version":"1.0.0","reason":"MALWARE"}`},
+			"malware_predictions.json": {`{"package_name":"evil-pkg","version":"1.2.3","reason":"MALWARE"}`, `{"package_name":"evil-pkg","version":"1.2.4","reason":"MALWARE"}`, `{"package_name":"@scope/bad","version":"*","reason":"MALWARE"}`, `{"package_name":"star","version":"1.0.0","reason":"MALWARE"}`, `{"package_name":"run-and-one","version":"0.3.1","reason":"MALWARE"}`},
 			"malware_pypi.json":        {`{"package_name":"evil-pkg","version":"1.2","reason":"MALWARE"}`},
 			"releases/npm.json":        {"[]"},
 			"releases/pypi.json":       {"[]"},
-		}, []string{"MAL-2026-13", "MAL-2026-14", "MAL-2026-4"}},
+		}, []string{"MAL-2026-13", "MAL-2026-14", "MAL-2026-16", "MAL-2026-4"}},
 		{"artifactory", map[string][]string{
 			"npm.txt":      {"evil-pkg/-/evil-pkg-1.2.3.tgz\n", "@scope/bad/**\n"},
 			"Maven.txt":    {"com/evil/lib/1.0/**\n"},
 			"RubyGems.txt": {"gems/evil-gem-1.0.0.gem\n"},
 			"Go.txt":       {"example.com/!evil/@v/v1.0.0.zip\n"},
 			"NuGet.txt":    {"evil.package/**\n"},
-		}, []string{"MAL-2026-10", "MAL-2026-13", "MAL-2026-14", "MAL-2026-4", "MAL-2026-6"}},
+		}, []string{"MAL-2026-10", "MAL-2026-13", "MAL-2026-14", "MAL-2026-16", "MAL-2026-4", "MAL-2026-6"}},
 		{"nexus", map[string][]string{
 			"npm.json": {`"mode": "BLOCK"`, `"^/evil-pkg/-/evil-pkg-1\\.2\\.3\\.tgz$"`, `"^/@scope/bad/.*$"`},
 			"Go.json":  {`"^/example\\.com/!evil/@v/v1\\.0\\.0\\.zip$"`},
-		}, []string{"MAL-2026-10", "MAL-2026-13", "MAL-2026-14", "MAL-2026-4", "MAL-2026-6"}},
+		}, []string{"MAL-2026-10", "MAL-2026-13", "MAL-2026-14", "MAL-2026-16", "MAL-2026-4", "MAL-2026-6"}},
 	} {
 		t.Run(tt.format, func(t *testing.T) {
 			f, ok := export.Find(tt.format)

@@ -19,7 +19,7 @@ import (
 )
 
 // onlySingle is of formats that list single versions: a record with a run of versions is left out whole.
-var onlySingle = limit{"the format lists single versions: a record with a run of them is left out", func(p *pair) bool { return p.bad && p.inRun() }}
+var onlySingle = limit{"the format lists single versions: runs of them are left out", func(p *pair) bool { return p.bad && p.inRun() }}
 
 var (
 	npmPyPI       = []string{"npm", "PyPI"}
