@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rapsheet/rapsheet/internal/export"
@@ -20,11 +21,12 @@ func BenchmarkExport(b *testing.B) {
 	x := prepared(b)
 	for _, f := range export.Formats() {
 		b.Run(f.Name, func(b *testing.B) {
-			to := filepath.Join(b.TempDir(), "out")
+			dir := b.TempDir()
 			var sums [2]string
 			var sizes written
 			var c cost
 			for i := range sums {
+				to := filepath.Join(dir, strconv.Itoa(i))
 				// 3 is an export from which something had to be left out, which it counts.
 				c = run(b, []int{0, 3}, x.program, "catalog", "export", f.Name, "--catalog", x.catalog, "--links", "https://list.example/", "--server", "https://list.example/", "-o", to)
 				sums[i], sizes = sumOf(b, to)
