@@ -26,6 +26,7 @@ const (
 	isDetails   meaning = "details"
 	isTitle     meaning = "title"
 	isKind      meaning = "kind"
+	isState     meaning = "state"  // of the record: whether it is in force
 	isDigest    meaning = "digest" // of an archive; it says its algorithm, or its length does
 	isMD5       meaning = "md5"
 	isSHA1      meaning = "sha1"
@@ -37,7 +38,7 @@ const (
 
 // meanings are those that a column may be given by an option.
 var meanings = []meaning{
-	isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate, isOrigins, isReference, isDetails, isTitle, isKind,
+	isName, isNamespace, isVersions, isEcosystem, isPURL, isID, isCampaign, isDate, isOrigins, isReference, isDetails, isTitle, isKind, isState,
 	isDigest, isMD5, isSHA1, isSHA256, isSHA384, isSHA512, isFile, isIgnored,
 }
 
@@ -124,6 +125,8 @@ var headers = map[string]header{
 	"title": {isTitle, 5, ""}, "summary": {isTitle, 6, ""},
 
 	"type": {isKind, 5, ""}, "kind": {isKind, 5, ""}, "category": {isKind, 4, ""}, "classification": {isKind, 5, ""}, "verdict": {isKind, 6, ""}, "status": {isKind, 3, ""}, "malwaretype": {isKind, 4, ""}, "label": {isKind, 2, ""},
+
+	"state": {isState, 5, ""}, "recordstate": {isState, 6, ""},
 
 	"digest": {isDigest, 5, ""}, "digests": {isDigest, 5, ""}, "integrity": {isDigest, 5, ""}, "checksum": {isDigest, 4, ""}, "checksums": {isDigest, 4, ""}, "hashes": {isDigest, 3, ""},
 	"packagehash": {isDigest, 5, ""}, "packagedigest": {isDigest, 5, ""}, "archivehash": {isDigest, 5, ""}, "archivedigest": {isDigest, 5, ""},

@@ -104,6 +104,12 @@ var snippets = []snippet{
 	{name: "byte order mark, CRLF and quotes", text: "\xef\xbb\xbf\"Package\",\"Versions\"\r\n\"@x/a\",\"1.0.0\"\r\n\"@x/b\",\"1.0.0,1.0.1\"\r\n",
 		format: formatCSV, want: []string{"npm @x/a 1.0.0", "npm @x/b 1.0.0 1.0.1"}},
 	{name: "line breaks of the old Macintosh", text: "Package,Version\r@x/a,1.0.0\r@x/b,1.0.1", format: formatCSV, want: []string{"npm @x/a 1.0.0", "npm @x/b 1.0.1"}},
+	{name: "what catalog export csv writes: states, and purls in small letters beside the name", text: "id,ecosystem,name,versions,purl,state,campaign,published,modified\n" +
+		"MAL-2026-1,npm,@evil/a,1.0.0 1.0.1,pkg:npm/%40evil/a,in force,,2026-01-01T00:00:00Z,2026-01-02T00:00:00Z\n" +
+		"MAL-2026-2,npm,taken-back,*,pkg:npm/taken-back,withdrawn,,2026-01-01T00:00:00Z,2026-01-02T00:00:00Z\n" +
+		"MAL-2026-3,npm,doubted,*,pkg:npm/doubted,Disputed,,2026-01-01T00:00:00Z,2026-01-02T00:00:00Z\n" +
+		"MAL-2026-4,Go,example.com/Evil/Mod,1.0.0,pkg:golang/example.com/evil/mod,in force,,2026-01-01T00:00:00Z,2026-01-02T00:00:00Z\n",
+		format: formatCSV, want: []string{"npm @evil/a 1.0.0 1.0.1", "Go example.com/Evil/Mod 1.0.0"}, skipped: []int{3, 4}},
 	{name: "ragged rows", text: "package,version,notes\n@x/a,1.0.0\n@x/b,1.0.1,bad,extra\n,2.0.0,no name\n", format: formatCSV,
 		want: []string{"npm @x/a 1.0.0", "npm @x/b 1.0.1"}, skipped: []int{4}},
 	{name: "a title and comments above the header", text: "# worm of May\nCompromised packages as of 12:00 UTC\n\nPackage,Version\n@x/a,1.0.0\n;;\n,,\n", format: formatCSV,

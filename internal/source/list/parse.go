@@ -245,6 +245,9 @@ var notMalware = map[string]bool{
 	"false positive": true, "false-positive": true, "not malicious": true, "not affected": true, "legitimate": true,
 }
 
+// notInForce are states of a record that was taken back or is doubted; those of our own tables are among them.
+var notInForce = map[string]bool{"withdrawn": true, "disputed": true, "retracted": true, "revoked": true, "rejected": true}
+
 // table adds the rows of a table.
 func (p *parser) table(t *table) {
 	c, ok := columnsOf(t, p.opt.columns)
@@ -345,6 +348,11 @@ func (p *parser) row(c *columnMap, r *row, dates order) {
 			file = cell
 		case isTitle:
 			e.title = cell
+		case isState:
+			if notInForce[strings.ToLower(cell)] {
+				p.note(r.unit, "the list itself says that it is "+strings.ToLower(cell), true)
+				return
+			}
 		case isDetails, isKind:
 			if notMalware[strings.ToLower(cell)] {
 				p.note(r.unit, "the list itself calls it "+strings.ToLower(cell)+", not malware", true)
@@ -463,7 +471,11 @@ func (p *parser) rowPURL(e entry, name string) {
 		return
 	}
 	if name != "" && name != s.name {
-		if base := s.name[strings.LastIndexAny(s.name, "/:")+1:]; name != base {
+		base := s.name[strings.LastIndexAny(s.name, "/:")+1:]
+		switch {
+		case strings.EqualFold(name, s.name):
+			s.name = name // purls of some types are in small letters, Go's for one
+		case name != base:
 			p.note(e.unit, "the name and the purl disagree: the purl was taken", false)
 		}
 	}
