@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/printable"
 	"github.com/rapsheet/rapsheet/internal/server"
@@ -57,7 +58,7 @@ dropping a request. docs/integrations says for each tool the one setting that po
 	fl.StringVar(&f.public, "public", "", "`URL` under which clients reach this server (default: http:// and the address listened on)")
 	fl.StringVar(&f.cert, "tls-cert", "", "`FILE` with the certificate in PEM, for HTTPS")
 	fl.StringVar(&f.key, "tls-key", "", "`FILE` with its key")
-	fl.StringVar(&f.npm, "npm-upstream", "", "`URL` of the npm registry that the one below /npm/ lies over (default: none, and audits only)")
+	fl.StringVar(&f.npm, "npm-upstream", "", "`URL` of the npm registry that the one below /npm/ lies over, or the word public (default: none, and audits only)")
 	fl.BoolVar(&f.conf.NPMPassThrough, "npm-pass-through", false, "pass requests to --npm-upstream through, with their credentials, where they would be redirected")
 	fl.DurationVar(&f.reload, "reload", 10*time.Second, "how often to look for a new snapshot")
 	fl.StringVar(&f.conf.Publisher, "publisher", "rapsheet", "who keeps the list, in `WORDS`, for formats that name it")
@@ -73,6 +74,10 @@ func (a *app) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	if f.conf.Public, err = baseURL("--public", f.public); err != nil {
 		return err
+	}
+	if f.npm == "public" {
+		npm, _ := ecosystem.Find("npm")
+		f.npm = "https://" + npm.Hosts[0]
 	}
 	upstream, err := baseURL("--npm-upstream", f.npm)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet"
+	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/internal/cli"
 )
 
@@ -179,5 +180,23 @@ func TestServeErrors(t *testing.T) {
 		if r.status != tt.status || !strings.Contains(r.stderr, tt.stderr) || strings.Contains(r.stderr, "secret") {
 			t.Errorf("%q: status %d, %s", tt.args, r.status, r.stderr)
 		}
+	}
+}
+
+// The word public is the registry of the ecosystems' table: what is no audit is sent there.
+func TestServeOverThePublicRegistry(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.idx")
+	snapshotOf(t, path, "MAL-2026-1")
+	s := serve(t, "--catalog", path, "--npm-upstream", "public")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Get(s.url + "/npm/left-pad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	to, err := res.Location()
+	npm, _ := ecosystem.Find("npm")
+	if err != nil || res.StatusCode != http.StatusTemporaryRedirect || to.Scheme != "https" || !npm.PublicHost(to.Host) || to.Path != "/left-pad" {
+		t.Errorf("%s to %v (%v)", res.Status, to, err)
 	}
 }
