@@ -47,6 +47,28 @@ func long(t *testing.T) {
 	}
 }
 
+// Scanner is [Program] for those that take minutes to build and are there for `make test-clients` only, which sets
+// RAPSHEET_CLIENTS.
+func Scanner(t *testing.T, name string) string {
+	t.Helper()
+	ofClients(t, name)
+	return Program(t, name)
+}
+
+// ClientModule is [Module] for a package that is there for `make test-clients` only.
+func ClientModule(t *testing.T, name string) string {
+	t.Helper()
+	ofClients(t, name)
+	return Module(t, name)
+}
+
+func ofClients(t *testing.T, name string) {
+	t.Helper()
+	if os.Getenv("RAPSHEET_CLIENTS") != "1" {
+		t.Skip("`make test-clients` runs " + name)
+	}
+}
+
 func executable(name string) bool {
 	st, err := os.Stat(name)
 	return err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0

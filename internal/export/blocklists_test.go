@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -225,18 +224,8 @@ func TestVerdaccioFilter(t *testing.T) {
 
 // Verdaccio's filter, 13.2.4, takes out of packages' metadata what is on record, and starts with versions that it could not read.
 func TestVerdaccioFilterItself(t *testing.T) {
-	if os.Getenv("RAPSHEET_CLIENTS") != "1" {
-		t.Skip("@verdaccio/package-filter is one of the clients of RAPSHEET_CLIENTS=1")
-	}
+	module := filepath.Dir(clienttest.ClientModule(t, "@verdaccio/package-filter/package.json"))
 	node := clienttest.Program(t, "node")
-	dirs := filepath.SplitList(os.Getenv("RAPSHEET_TOOLS"))
-	i := slices.IndexFunc(dirs, func(d string) bool {
-		_, err := os.Stat(filepath.Join(d, "..", "@verdaccio", "package-filter", "package.json"))
-		return err == nil
-	})
-	if i < 0 {
-		t.Fatal("@verdaccio/package-filter is in no directory of RAPSHEET_TOOLS")
-	}
 	f, _ := export.Find("verdaccio-filter")
 	content := written(t, f, listed(t, append(starred(), record("MAL-2026-15", "npm", "odd", `"versions":["1.0.0","latest","01.0.0"]`))...), export.Options{})["file"]
 	var doc struct {
@@ -257,7 +246,7 @@ const filter = new (require(at).default)(JSON.parse(settings), {config: {}, logg
 	console.log(name, Object.keys((await filter.filter_metadata(manifest)).versions).join(" "));
 } })();`
 	const offered = `{"evil-pkg": ["1.2.2", "1.2.3", "1.2.4", "1.2.5"], "@scope/bad": ["1.0.0", "2.0.0-beta.1"], "ranged": ["0.9.0", "1.0.0", "1.5.0", "2.0.0"], "star": ["1.0.0", "1.0.1"], "only-star": ["1.0.0"], "odd": ["1.0.0", "1.0.1"], "good": ["1.0.0"]}`
-	out, err := exec.CommandContext(t.Context(), node, "-e", script, filepath.Join(dirs[i], "..", "@verdaccio", "package-filter"), string(settings), offered).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), node, "-e", script, module, string(settings), offered).CombinedOutput()
 	want := "evil-pkg 1.2.2 1.2.5\n@scope/bad \nranged 0.9.0 2.0.0\nstar 1.0.1\nonly-star 1.0.0\nodd 1.0.1\ngood 1.0.0\n"
 	if err != nil || string(out) != want {
 		t.Errorf("%v\n%s; want\n%s", err, out, want)

@@ -297,7 +297,7 @@ func TestOfflinePURL(t *testing.T) {
 
 // OSV-Scanner without a network, with the export alone.
 func TestOSVScannerOffline(t *testing.T) {
-	scanner := clienttest.Program(t, "osv-scanner")
+	scanner := clienttest.Scanner(t, "osv-scanner")
 	db, err := writeTo(t, "osv-scanner", load(t, osvDocs...), Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -54,11 +54,9 @@ var (
 // scan runs a scanner with a home of its own and gives what it prints; it may end with any status.
 func scan(t *testing.T, env []string, program string, args ...string) []byte {
 	t.Helper()
-	if os.Getenv("RAPSHEET_CLIENTS") != "1" {
-		t.Skip("RAPSHEET_CLIENTS=1 runs " + program)
-	}
+	program = clienttest.Scanner(t, program)
 	home := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), clienttest.Program(t, program), args...)
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = home
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "TMPDIR=" + t.TempDir(), "HTTPS_PROXY=http://127.0.0.1:1"}, env...)
 	var stdout, stderr bytes.Buffer

@@ -320,15 +320,7 @@ func pipe(t *testing.T, env []string, in []byte, into any, name string, args ...
 // lib/workers/repository/process/vulnerabilities.ts does: listed versions, else the events of each range in the order of versions. Renovate's own versioning is not here.
 func askRenovate(t *testing.T, w *world, pairs []*pair) []bool {
 	clienttest.Program(t, "node")
-	module := ""
-	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
-		if at := filepath.Join(filepath.Dir(dir), "@renovatebot", "osv-offline", "dist", "index.js"); exists(at) {
-			module = at
-		}
-	}
-	if module == "" {
-		missing(t, "@renovatebot/osv-offline")
-	}
+	module := clienttest.Module(t, "@renovatebot/osv-offline/dist/index.js")
 	const script = `import { readFileSync } from "fs";
 const { OsvOffline } = await import(process.argv[2]);
 const db = await OsvOffline.create(), out = {};

@@ -16,15 +16,6 @@ import (
 	"github.com/rapsheet/rapsheet/internal/export"
 )
 
-// dbProgram finds a client that is only there where clients are tested, because it takes long to build.
-func dbProgram(t *testing.T, name string) string {
-	t.Helper()
-	if os.Getenv("RAPSHEET_CLIENTS") != "1" {
-		t.Skip("RAPSHEET_CLIENTS=1 runs " + name)
-	}
-	return clienttest.Program(t, name)
-}
-
 // dbRun runs a client with a home of its own and gives what it writes and its exit status.
 func dbRun(t *testing.T, home string, env []string, name string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
@@ -94,7 +85,7 @@ func dbWant() []string {
 
 // With grype 0.121.3 (database 6.1.10) when this was written.
 func TestGrypeClient(t *testing.T) {
-	grype := dbProgram(t, "grype")
+	grype := clienttest.Scanner(t, "grype")
 	now := time.Now().UTC().Truncate(time.Second) // a database of more than five days is refused
 	srv := dbServer(t, now, dbPlanted...)
 	version, _, _ := dbRun(t, t.TempDir(), nil, grype, "version")
@@ -153,7 +144,7 @@ func TestGrypeClient(t *testing.T) {
 
 // With trivy 0.65.0 (schema 2) when this was written.
 func TestTrivyClient(t *testing.T) {
-	trivy := dbProgram(t, "trivy")
+	trivy := clienttest.Scanner(t, "trivy")
 	srv := dbServer(t, dbDate, dbPlanted...)
 	version, _, _ := dbRun(t, t.TempDir(), nil, trivy, "--version")
 	t.Log(strings.Join(strings.Fields(version), " "))

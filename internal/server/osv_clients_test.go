@@ -53,7 +53,7 @@ func run(t *testing.T, env []string, name string, args ...string) (string, int) 
 // OSV-Scanner has no setting for the address of the API: a proxy in front answers in the place of api.osv.dev, with a certificate that the
 // client trusts.
 func TestOSVScannerOnline(t *testing.T) {
-	scanner := clienttest.Program(t, "osv-scanner")
+	scanner := clienttest.Scanner(t, "osv-scanner")
 	s := newOSV(t)
 	proxy, ca := intercept(t, "api.osv.dev", s.Handler())
 	env := []string{"HTTPS_PROXY=" + proxy, "SSL_CERT_FILE=" + ca}
@@ -152,16 +152,7 @@ func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 // The library that Renovate asks, @renovatebot/osv-offline, with its settings and nothing else.
 func TestRenovateOffline(t *testing.T) {
 	node := clienttest.Program(t, "node")
-	module := ""
-	for _, dir := range filepath.SplitList(os.Getenv("RAPSHEET_TOOLS")) {
-		at := filepath.Join(filepath.Dir(dir), "@renovatebot", "osv-offline", "dist", "index.js")
-		if _, err := os.Stat(at); err == nil {
-			module = at
-		}
-	}
-	if module == "" {
-		t.Skip("@renovatebot/osv-offline is not here")
-	}
+	module := clienttest.Module(t, "@renovatebot/osv-offline/dist/index.js")
 	server := httptest.NewServer(newOSV(t).Handler())
 	defer server.Close()
 	script := fmt.Sprintf(`import { OsvOffline } from %q;
