@@ -43,7 +43,7 @@ func GoProxy(t *testing.T, version string, modules map[string][]byte) *httptest.
 				fmt.Fprintf(w, "module %s\n", path)
 				return
 			case "/" + escaped + "/@v/" + version + ".zip":
-				w.Write(data)
+				_, _ = w.Write(data)
 				return
 			}
 		}

@@ -36,7 +36,7 @@ func MavenRepository(t *testing.T, artifacts map[string][]byte) *httptest.Server
 			http.NotFound(w, r)
 			return
 		}
-		w.Write(data)
+		_, _ = w.Write(data)
 	}))
 	t.Cleanup(srv.Close)
 	return srv

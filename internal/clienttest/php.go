@@ -26,7 +26,7 @@ func ComposerRepository(t *testing.T, packages map[string]string) *httptest.Serv
 		for name, content := range packages {
 			if r.URL.Path == "/dist/"+name+".zip" {
 				// Forges put everything into one directory.
-				w.Write(Zip(t, "repository-0123456/composer.json", content))
+				_, _ = w.Write(Zip(t, "repository-0123456/composer.json", content))
 				return
 			}
 		}

@@ -274,7 +274,7 @@ func archives(a *advisory.Advisory, quote func(string) string, any, rest string)
 			return nil, false
 		}
 	}
-	one := func(string) string { return "" }
+	var one func(string) string
 	var every string
 	switch a.Key.Ecosystem {
 	case "npm":

@@ -301,7 +301,7 @@ func (w *goWriter) upstream(ctx context.Context, path string) (*goTheirs, error)
 			err = json.Unmarshal(data, into)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("what is to be merged over: %s.json: %v", name, err)
+			return nil, fmt.Errorf("what is to be merged over: %s.json: %v", name, err) //nolint:errorlint // not about what is written
 		}
 	}
 	t.modified, _ = osv.Timestamp(db.Modified).Time()
@@ -378,7 +378,7 @@ func (w *goWriter) complete(name string) error {
 	}
 	data, err := readJSON(dir, name)
 	if err != nil {
-		return fmt.Errorf("what is to be merged over: %s: %v", name, err)
+		return fmt.Errorf("what is to be merged over: %s: %v", name, err) //nolint:errorlint // not about what is written
 	}
 	if plain != nil {
 		return add(dir, name, data)

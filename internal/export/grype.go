@@ -160,7 +160,7 @@ func fillGrype(ctx context.Context, c *Catalog, path string, opt Options) (lates
 	if err != nil {
 		return latest, err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	w := grypeWriter{ctx: ctx, tx: tx, date: c.Date, provider: grypeProvider(opt.Publisher), shared: map[string]int64{}, seen: map[string]int64{}}
 	if opt.Over == "" {
 		if _, err := tx.ExecContext(ctx, grypeTables); err != nil {

@@ -28,7 +28,7 @@ const (
 func copyOver(ctx context.Context, path string, dir *os.Root, sign string) error {
 	// The errors of reading are not wrapped: they are not about what is written.
 	fail := func(err error) error {
-		return cmp.Or(ctx.Err(), fmt.Errorf("what is to be merged over: %v", err))
+		return cmp.Or(ctx.Err(), fmt.Errorf("what is to be merged over: %v", err)) //nolint:errorlint // see above
 	}
 	over, err := os.OpenRoot(path)
 	if err != nil {

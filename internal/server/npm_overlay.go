@@ -176,7 +176,7 @@ func (s *Server) npmOverlay(next http.Handler) http.Handler {
 		}
 		r.Pattern = npmPrefix + "/"
 		if !npmPath(rest) {
-			answer(w, http.StatusBadRequest, map[string]string{"error": "no registry has such a path"})
+			_ = answer(w, http.StatusBadRequest, map[string]string{"error": "no registry has such a path"})
 			return
 		}
 		if proxy != nil {
@@ -261,7 +261,7 @@ func (s *Server) npmProxy() *httputil.ReverseProxy {
 			if r.Context().Err() == nil {
 				s.log.Warn("npm request without the upstream registry", "error", err)
 			}
-			answer(w, http.StatusBadGateway, map[string]string{"error": "the upstream registry does not answer"})
+			_ = answer(w, http.StatusBadGateway, map[string]string{"error": "the upstream registry does not answer"})
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
