@@ -158,64 +158,31 @@ func (c *Catalog) Documents() []Record {
 	return out
 }
 
+// of are the records about packages of an ecosystem.
+func (c *Catalog) of(ecosystem string) []Record {
+	find := func(e string) int {
+		i, _ := slices.BinarySearchFunc(c.records, e, func(r Record, e string) int { return strings.Compare(r.Key.Ecosystem, e) })
+		return i
+	}
+	return c.records[find(ecosystem):find(ecosystem+"\x00")]
+}
+
 // Advisories are the records in force, by ecosystem, name and id, one for each package.
 // Ecosystems, if there are any, are those wanted. They are parsed as they come, ahead of the
 // reader on all processors.
 func (c *Catalog) Advisories(ctx context.Context, links advisory.Links, ecosystems ...string) iter.Seq2[*advisory.Advisory, error] {
-	return func(yield func(*advisory.Advisory, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		var chosen []Record
-		if len(ecosystems) == 0 {
-			chosen = c.records
-		} else {
-			for _, e := range slices.Sorted(slices.Values(ecosystems)) {
-				low, _ := slices.BinarySearchFunc(c.records, e, func(r Record, e string) int { return strings.Compare(r.Key.Ecosystem, e) })
-				high, _ := slices.BinarySearchFunc(c.records, e+"\x00", func(r Record, e string) int { return strings.Compare(r.Key.Ecosystem, e) })
-				chosen = append(chosen, c.records[low:high]...)
-			}
-		}
-		type result struct {
-			advisories []advisory.Advisory
-			err        error
-		}
-		const chunk = 256
-		ahead := make(chan chan result, 2*runtime.GOMAXPROCS(0))
-		go func() {
-			defer close(ahead)
-			for part := range slices.Chunk(chosen, chunk) {
-				done := make(chan result, 1)
-				select {
-				case ahead <- done:
-				case <-ctx.Done():
-					return
-				}
-				go func() {
-					a, err := advisories(part, links)
-					done <- result{a, err}
-				}()
-			}
-		}()
-		for done := range ahead {
-			r := <-done
-			if r.err != nil {
-				yield(nil, r.err)
-				return
-			}
-			for i := range r.advisories {
-				if !yield(&r.advisories[i], nil) {
-					return
-				}
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			yield(nil, err)
+	chosen := c.records
+	if len(ecosystems) > 0 {
+		chosen = nil
+		for _, e := range slices.Sorted(slices.Values(ecosystems)) {
+			chosen = append(chosen, c.of(e)...)
 		}
 	}
+	return inOrder(ctx, values(chosen), func(part []Record) ([]*advisory.Advisory, error) { return advisories(part, links) })
 }
 
-func advisories(records []Record, links advisory.Links) ([]advisory.Advisory, error) {
-	out := make([]advisory.Advisory, 0, len(records))
+func advisories(records []Record, links advisory.Links) ([]*advisory.Advisory, error) {
+	out := make([]*advisory.Advisory, 0, len(records))
 	for _, r := range records {
 		if r.Withdrawn {
 			continue
@@ -224,15 +191,14 @@ func advisories(records []Record, links advisory.Links) ([]advisory.Advisory, er
 		if err != nil {
 			return nil, fmt.Errorf("record %s: %w", r.ID, err)
 		}
-		if r.others == 0 {
-			out = append(out, advisory.Of(rec, links)...)
-			continue
-		}
 		one := *rec
-		one.Affected = rec.Affected[r.part : r.part+1]
-		for _, a := range advisory.Of(&one, links) {
-			a.Record = rec
-			out = append(out, a)
+		if r.others > 0 {
+			one.Affected = rec.Affected[r.part : r.part+1]
+		}
+		of := advisory.Of(&one, links)
+		for i := range of {
+			of[i].Record = rec
+			out = append(out, &of[i])
 		}
 	}
 	return out, nil

@@ -18,7 +18,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +78,13 @@ type document struct {
 	json       []byte
 	header     *zip.FileHeader
 	packed     []byte
+}
+
+// about puts the document into the directory of an ecosystem, if that can be one.
+func (d *document) about(ecosystem string) {
+	if dir, err := bucket.Directory(ecosystem); err == nil && !slices.Contains(d.ecosystems, dir) {
+		d.ecosystems = append(d.ecosystems, dir)
+	}
 }
 
 // bucketWriter is a bucket in the making.
@@ -336,84 +342,6 @@ func (w *bucketWriter) link(name string) error {
 	return errors.Join(err, out.Close())
 }
 
-// inOrder runs work over chunks of a sequence on all processors, and gives the results in the sequence's order.
-func inOrder[T, R any](ctx context.Context, seq iter.Seq2[T, error], work func([]T) ([]R, error)) iter.Seq2[R, error] {
-	return func(yield func(R, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		type result struct {
-			out []R
-			err error
-		}
-		const chunk = 128
-		ahead := make(chan chan result, 2*runtime.GOMAXPROCS(0))
-		go func() {
-			defer close(ahead)
-			var in []T
-			send := func() bool {
-				done := make(chan result, 1)
-				select {
-				case ahead <- done:
-				case <-ctx.Done():
-					return false
-				}
-				part := in
-				in = nil
-				go func() {
-					out, err := work(part)
-					done <- result{out, err}
-				}()
-				return true
-			}
-			for v, err := range seq {
-				if err != nil {
-					done := make(chan result, 1)
-					done <- result{err: err}
-					if len(in) == 0 || send() {
-						select {
-						case ahead <- done:
-						case <-ctx.Done():
-						}
-					}
-					return
-				}
-				if in = append(in, v); len(in) == chunk && !send() {
-					return
-				}
-			}
-			if len(in) > 0 {
-				send()
-			}
-		}()
-		var zero R
-		for done := range ahead {
-			r := <-done
-			for _, v := range r.out {
-				if !yield(v, nil) {
-					return
-				}
-			}
-			if r.err != nil {
-				yield(zero, r.err)
-				return
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			yield(zero, err)
-		}
-	}
-}
-
-func values[T any](list []T) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for _, v := range list {
-			if !yield(v, nil) {
-				return
-			}
-		}
-	}
-}
-
 // ourDocuments are the records of the catalog by id, as every client reads them. One whose id cannot be a file, or that is about
 // no ecosystem that can be a directory, has no place in a bucket.
 func ourDocuments(ctx context.Context, c *Catalog, links advisory.Links) iter.Seq2[document, error] {
@@ -428,9 +356,7 @@ func ourDocuments(ctx context.Context, c *Catalog, links advisory.Links) iter.Se
 			rec = advisory.Plain(rec, links)
 			d := document{id: rec.ID, name: rec.ID + ".json", malicious: rec.Malicious(), time: r.Modified, modified: string(rec.Modified)}
 			for i := range rec.Affected {
-				if dir, err := bucket.Directory(rec.Affected[i].Package.Ecosystem); err == nil && !slices.Contains(d.ecosystems, dir) {
-					d.ecosystems = append(d.ecosystems, dir)
-				}
+				d.about(rec.Affected[i].Package.Ecosystem)
 			}
 			if bucket.CheckID(rec.ID) != nil || len(d.ecosystems) == 0 {
 				continue
@@ -482,9 +408,7 @@ func upstreamDocuments(ctx context.Context, over string) iter.Seq2[document, err
 				d.ecosystems = []string{doc.ecosystem}
 			} else {
 				for _, a := range rec.Affected {
-					if dir, err := bucket.Directory(a.Package.Ecosystem); err == nil && !slices.Contains(d.ecosystems, dir) {
-						d.ecosystems = append(d.ecosystems, dir)
-					}
+					d.about(a.Package.Ecosystem)
 				}
 			}
 			if d.header, d.packed, err = p.Entry(d.name, d.time, d.json); err != nil {
@@ -640,14 +564,12 @@ func writeOffline(ctx context.Context, c *Catalog, w io.Writer, opt Options) err
 
 // offlineLines writes one file: malicious records of ours, upstream's without those, the rest of ours.
 func offlineLines(ctx context.Context, w *bufio.Writer, c *Catalog, eco string, over *source.Entry, links advisory.Links) error {
-	low, _ := slices.BinarySearchFunc(c.records, eco, func(r Record, e string) int { return strings.Compare(r.Key.Ecosystem, e) })
-	high, _ := slices.BinarySearchFunc(c.records, eco+"\x00", func(r Record, e string) int { return strings.Compare(r.Key.Ecosystem, e) })
 	type line struct {
 		id        string
 		malicious bool
 		text      []byte
 	}
-	lines := inOrder(ctx, values(c.records[low:high]), func(records []Record) ([]line, error) {
+	lines := inOrder(ctx, values(c.of(eco)), func(records []Record) ([]line, error) {
 		var out []line
 		for _, r := range records {
 			rec, _, err := osv.Parse(r.JSON)
