@@ -210,11 +210,8 @@ const maxNodeSemver = 256
 
 // nodeTerms writes what node-semver can say of a, and whether that is all of it.
 func nodeTerms(a *advisory.Advisory) (terms []string, all bool) {
-	can := func(v string) bool { return v == "" || len(v) <= maxNodeSemver && nodeSemver.MatchString(v) }
-	said := *a
-	said.Versions = slices.DeleteFunc(slices.Clone(a.Versions), func(v string) bool { return !can(v) })
-	said.Spans = slices.DeleteFunc(slices.Clone(a.Spans), func(s advisory.Span) bool { return !can(s.From) || !can(s.To) })
-	return advisory.NPM.Terms(&said), len(said.Versions) == len(a.Versions) && len(said.Spans) == len(a.Spans)
+	said, _ := readable(a, func(v string) bool { return len(v) <= maxNodeSemver && nodeSemver.MatchString(v) })
+	return advisory.NPM.Terms(said), len(said.Versions) == len(a.Versions) && len(said.Spans) == len(a.Spans)
 }
 
 // writeVerdaccioFilter writes YAML whose texts are JSON's, which YAML reads (https://github.com/verdaccio/verdaccio,

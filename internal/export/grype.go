@@ -470,7 +470,7 @@ func grypeRanges(eco grypeEcosystem, a *advisory.Advisory) []grypeRange {
 	if a.Key.Ecosystem == "PyPI" {
 		a = lowered(a)
 	}
-	yes, no := readable(a, eco.version)
+	yes, no := readable(a, eco.version.MatchString)
 	var out []grypeRange
 	if terms := advisory.Grype.Terms(yes); len(terms) > 0 {
 		out = append(out, one(eco.constraint, strings.Join(terms, advisory.Grype.Or)))

@@ -162,17 +162,17 @@ func workDir(dir *os.Root) (path string, done func() error, err error) {
 
 // readable divides the versions of a record that is not about all of them: first those that a reader's grammar takes, with the spans whose ends it takes,
 // then the exact versions that it does not. One version that a reader cannot parse makes it pass over a whole constraint.
-func readable(a *advisory.Advisory, version *regexp.Regexp) (yes *advisory.Advisory, no []string) {
+func readable(a *advisory.Advisory, version func(string) bool) (yes *advisory.Advisory, no []string) {
 	out := *a
 	out.Versions, out.Spans = nil, nil
 	for _, v := range a.Versions {
-		if version.MatchString(v) {
+		if version(v) {
 			out.Versions = append(out.Versions, v)
 		} else {
 			no = append(no, v)
 		}
 	}
-	end := func(v string) bool { return v == "" || version.MatchString(v) }
+	end := func(v string) bool { return v == "" || version(v) }
 	for _, s := range a.Spans {
 		if end(s.From) && end(s.To) {
 			out.Spans = append(out.Spans, s)

@@ -377,7 +377,7 @@ func trivyTerms(eco trivyEcosystem, a *advisory.Advisory) []string {
 	if a.Key.Ecosystem == "npm" {
 		a = untagged(a)
 	}
-	a, _ = readable(a, eco.version)
+	a, _ = readable(a, eco.version.MatchString)
 	if a.Key.Ecosystem != "PyPI" {
 		return eco.grammar.Terms(a)
 	}
