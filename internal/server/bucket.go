@@ -18,9 +18,6 @@ import (
 const (
 	bucketFormat = "osv"
 	bucketPrefix = "/osv"
-	zipType      = "application/zip"
-	csvType      = "text/csv; charset=utf-8"
-	textType     = "text/plain; charset=utf-8"
 )
 
 func (s *Server) bucketRoutes(mux *http.ServeMux) {
@@ -42,7 +39,7 @@ func (s *Server) bucketRoutes(mux *http.ServeMux) {
 	file("/"+bucket.List, textType, top(bucket.List))
 	file("/"+bucket.Archive, zipType, top(bucket.Archive))
 	file("/"+bucket.Modified, csvType, top(bucket.Modified))
-	file("/all.json", "application/json", top("all.json"))
+	file("/all.json", jsonType, top("all.json"))
 	file("/{ecosystem}/"+bucket.Archive, zipType, of(bucket.Archive))
 	file("/{ecosystem}/"+bucket.Modified, csvType, of(bucket.Modified))
 	s.handle(mux, "GET "+bucketPrefix+"/{file}", s.bucketRecord)
@@ -73,7 +70,7 @@ func (s *Server) bucketRecord(g *generation, w http.ResponseWriter, r *http.Requ
 		sum := sha256.Sum256(data)
 		h := w.Header()
 		h.Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:18])+`"`)
-		h.Set("Content-Type", "application/json")
+		h.Set("Content-Type", jsonType)
 		h.Set("Cache-Control", "no-cache")
 		modified, err := rec.Modified.Time()
 		if err != nil {

@@ -22,7 +22,7 @@ func (s *Server) tree(mux *http.ServeMux, prefix, format string) {
 		case !treeFile.MatchString(name):
 			return notFound // no file of a tree has such a name
 		case strings.HasSuffix(name, ".json"):
-			contentType = "application/json"
+			contentType = jsonType
 		case strings.HasSuffix(name, ".gz"):
 			contentType = "application/gzip"
 		case strings.HasSuffix(name, ".txt"):

@@ -23,6 +23,15 @@ import (
 	"github.com/rapsheet/rapsheet/internal/export"
 )
 
+// Content types of what is served.
+const (
+	jsonType = "application/json"
+	yamlType = "application/yaml" // RFC 9512
+	zipType  = "application/zip"
+	csvType  = "text/csv; charset=utf-8"
+	textType = "text/plain; charset=utf-8"
+)
+
 // files are what package export makes of a generation, each format once: when the first client asks
 // for it, or at once if one has asked the generation before.
 // One is made at a time: each holds the catalog in memory.
@@ -192,7 +201,7 @@ func (s *Server) serve(g *generation, w http.ResponseWriter, r *http.Request, fo
 	}
 	h := w.Header()
 	h.Set("ETag", sums.tag)
-	if strings.HasSuffix(name, ".zip") || contentType == "application/zip" {
+	if strings.HasSuffix(name, ".zip") || contentType == zipType {
 		// osv-scanner compares it with what it has (https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash).
 		h.Set("X-Goog-Hash", "crc32c="+sums.crc)
 	}

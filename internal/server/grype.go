@@ -13,7 +13,7 @@ func (s *Server) grypeRoutes(mux *http.ServeMux) {
 	s.handle(mux, "GET "+prefix+"/{name}", func(g *generation, w http.ResponseWriter, r *http.Request) error {
 		name, kind := r.PathValue("name"), "application/zstd"
 		if name == export.GrypeLatest {
-			kind = "application/json"
+			kind = jsonType
 		}
 		return s.serve(g, w, r, "grype", prefix, name, kind)
 	})

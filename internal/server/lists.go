@@ -22,8 +22,3 @@ func (s *Server) listRoutes(mux *http.ServeMux) {
 		})
 	}
 }
-
-const (
-	jsonType = "application/json"
-	yamlType = "application/yaml" // RFC 9512
-)

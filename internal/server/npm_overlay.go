@@ -76,8 +76,8 @@ func (s *Server) npmAsk(r *http.Request, path string, raw *npmCopy) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", jsonType)
+	req.Header.Set("Accept", jsonType)
 	req.Header.Set("User-Agent", "rapsheet")
 	if e := r.Header.Get("Content-Encoding"); e != "" {
 		req.Header.Set("Content-Encoding", e)

@@ -80,7 +80,7 @@ func (s *Server) osvRoutes(mux *http.ServeMux) {
 
 func writeJSON(w http.ResponseWriter, status int, data []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", jsonType)
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
 	_, _ = w.Write(data) // a client that is gone is no error of ours

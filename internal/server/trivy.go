@@ -14,7 +14,7 @@ const trivyRepository = "trivy-db"
 // trivyRoutes are as much of a registry as clients need to read the one artifact
 // (https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pull).
 func (s *Server) trivyRoutes(mux *http.ServeMux) {
-	const prefix, kind = "/v2", "application/json"
+	const prefix, kind = "/v2", jsonType
 	s.handle(mux, "GET /v2/{$}", func(_ *generation, w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
