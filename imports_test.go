@@ -74,6 +74,7 @@ var tools = map[string]bool{
 	"internal/corpus/write":    true,
 	"internal/cli/man":         true,
 	"internal/clienttest":      true,
+	"internal/indextest":       true,
 	"internal/store/storetest": true,
 	"internal/store/pgtest":    true,
 }

@@ -1,7 +1,6 @@
 package match_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -109,23 +109,7 @@ func npm(name, version string) rapsheet.Package {
 // catalogOf makes an index of records.
 func catalogOf(t testing.TB, recs ...*osv.Record) *index.Index {
 	t.Helper()
-	var b index.Builder
-	for _, r := range recs {
-		it, err := index.Prepare(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(it)
-	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Source: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ix
+	return indextest.New(t, index.Meta{Source: "test"}, recs...)
 }
 
 // affected is a package of a record, one version of which is malicious.

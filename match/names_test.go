@@ -1,12 +1,12 @@
 package match_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -170,20 +170,7 @@ func TestNames(t *testing.T) {
 		if len(tt.versions) == 0 {
 			a.Ranges = []osv.Range{{Type: osv.RangeEcosystem, Events: []osv.Event{{Introduced: "0"}}}}
 		}
-		it, err := index.Prepare(&osv.Record{ID: "MAL-2026-1", Modified: "2026-01-01T00:00:00Z", Affected: []osv.Affected{a}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b index.Builder
-		b.Add(it)
-		var buf bytes.Buffer
-		if err := b.WriteTo(&buf, index.Meta{}); err != nil {
-			t.Fatal(err)
-		}
-		ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		ix := indextest.New(t, index.Meta{}, &osv.Record{ID: "MAL-2026-1", Modified: "2026-01-01T00:00:00Z", Affected: []osv.Affected{a}})
 		for _, purls := range []struct {
 			want  bool
 			purls []string

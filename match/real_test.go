@@ -2,7 +2,6 @@ package match_test
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
-	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -203,22 +201,7 @@ func TestRealRecords(t *testing.T) {
 		t.Skip("long")
 	}
 	recs := realRecords(t)
-	var b index.Builder
-	for _, r := range recs {
-		it, err := index.Prepare(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(it)
-	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Source: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ix := catalogOf(t, recs...)
 	if m := ix.Meta(); m.Records != len(recs) || m.Unmatched != 0 {
 		t.Fatalf("%d records in, %+v", len(recs), m)
 	}

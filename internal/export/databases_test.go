@@ -199,26 +199,8 @@ func TestGrypeRows(t *testing.T) {
 func TestGrypeOver(t *testing.T) {
 	dir := t.TempDir()
 	upstream := filepath.Join(dir, "vulnerability.db")
-	db, err := sql.Open("sqlite", upstream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = db.Exec(export.GrypeTables + `
-		CREATE UNIQUE INDEX idx_package ON packages (ecosystem COLLATE NOCASE, name COLLATE NOCASE);
-		INSERT INTO db_metadata VALUES ('2026-03-01 00:00:00+00:00', 6, 1, 9);
-		INSERT INTO providers VALUES ('github', 'v1', 'vunnel', '2026-03-01 00:00:00+00:00', 'xxh64:0');
-		INSERT INTO blobs VALUES (7, '{"id":"GHSA-1"}'), (9, '{"ranges":[]}');
-		INSERT INTO vulnerability_handles VALUES (41, 'GHSA-1', 'active', NULL, NULL, NULL, 'github', 7);
-		INSERT INTO packages VALUES (3, 'npm', 'EVIL-pkg'), (5, 'npm', 'lodash');
-		INSERT INTO affected_package_handles VALUES (8, 41, NULL, 5, 9);`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(upstream)
-	if err != nil {
+	data := export.SmallGrype(t, "CREATE UNIQUE INDEX idx_package ON packages (ecosystem COLLATE NOCASE, name COLLATE NOCASE);")
+	if err := os.WriteFile(upstream, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var tarred, gz, zst bytes.Buffer
@@ -304,7 +286,8 @@ func TestGrypeOver(t *testing.T) {
 		}
 	}
 	old := put("old.db", data)
-	if db, err = sql.Open("sqlite", old); err != nil {
+	db, err := sql.Open("sqlite", old)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Exec("UPDATE db_metadata SET model = 5"); err != nil {
@@ -316,8 +299,8 @@ func TestGrypeOver(t *testing.T) {
 	}
 }
 
-// dbBuckets gives "bucket/bucket/key value" of everything in a trivy.db.
-func dbBuckets(t *testing.T, path string) (out []string) {
+// dbBuckets is [export.BoltLines] of a database that is whole.
+func dbBuckets(t *testing.T, path string) []string {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
@@ -328,22 +311,12 @@ func dbBuckets(t *testing.T, path string) (out []string) {
 		for err := range tx.Check() {
 			t.Error(err)
 		}
-		var walk func(prefix string, b *bbolt.Bucket) error
-		walk = func(prefix string, b *bbolt.Bucket) error {
-			return b.ForEach(func(k, v []byte) error {
-				if v == nil {
-					return walk(prefix+string(k)+"/", b.Bucket(k))
-				}
-				out = append(out, prefix+string(k)+" "+string(v))
-				return nil
-			})
-		}
-		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return walk(string(name)+"/", b) })
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return export.BoltLines(t, path)
 }
 
 // The buckets are those of github.com/aquasecurity/trivy-db (pkg/db), the constraints those that pkg/detector/library/compare of

@@ -26,8 +26,8 @@ import (
 	"github.com/rapsheet/rapsheet/internal/advisory"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
 	"github.com/rapsheet/rapsheet/internal/export"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/match"
-	"github.com/rapsheet/rapsheet/osv"
 )
 
 const (
@@ -475,24 +475,7 @@ func verdicts(t *testing.T, eco string, ask []string, each func(doc string, bad 
 			continue
 		}
 		doc := packageRecord(fmt.Sprintf("MAL-2026-%d", i+1), eco, "evil", c.affected)
-		rec, _, err := osv.Parse([]byte(doc))
-		if err != nil {
-			t.Fatal(err)
-		}
-		item, err := index.Prepare(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b index.Builder
-		b.Add(item)
-		var buf bytes.Buffer
-		if err := b.WriteTo(&buf, index.Meta{}); err != nil {
-			t.Fatal(err)
-		}
-		ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		ix := indextest.New(t, index.Meta{}, indextest.Records(t, doc)...)
 		key, _ := ecosystem.KeyOf(rapsheet.Package{Ecosystem: eco, Name: "evil"})
 		records, err := ix.Lookup(key)
 		if err != nil || len(records) != 1 {

@@ -148,23 +148,6 @@ func TestOSVReproducible(t *testing.T) {
 	}
 }
 
-func zipOf(t testing.TB, files ...string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := zip.NewWriter(&buf)
-	for i := 0; i < len(files); i += 2 {
-		w, err := z.Create(files[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, files[i+1])
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
 // upstream has a CVE of its own in a spelling of its own, one of our malicious ids, one of our others, and an id with a colon.
 var upstreamFiles = []string{
 	"CVE-2020-1.json", `{ "id":"CVE-2020-1", "modified":"2020-01-01T00:00:00Z","new":{"x":1},"affected":[{"package":{"ecosystem":"npm","name":"lodash"},"versions":["1.0.0"]}]}`,
@@ -175,13 +158,13 @@ var upstreamFiles = []string{
 
 func TestOSVOver(t *testing.T) {
 	dir := clienttest.Tree(t, map[string]string{
-		"npm/all.zip":            string(zipOf(t, upstreamFiles...)),
-		"Debian/all.zip":         string(zipOf(t, upstreamFiles[6], upstreamFiles[7])),
-		"PyPI/all.zip":           string(zipOf(t)),
+		"npm/all.zip":            string(clienttest.Zip(t, upstreamFiles...)),
+		"Debian/all.zip":         string(clienttest.Zip(t, upstreamFiles[6], upstreamFiles[7])),
+		"PyPI/all.zip":           string(clienttest.Zip(t)),
 		"[EMPTY]/all.zip":        "not read",
-		"osv-scanner/Go/all.zip": string(zipOf(t, upstreamFiles[:2]...)),
+		"osv-scanner/Go/all.zip": string(clienttest.Zip(t, upstreamFiles[:2]...)),
 	})
-	single := filepath.Join(clienttest.Tree(t, map[string]string{"all.zip": string(zipOf(t, upstreamFiles...))}), "all.zip")
+	single := filepath.Join(clienttest.Tree(t, map[string]string{"all.zip": string(clienttest.Zip(t, upstreamFiles...))}), "all.zip")
 	want := []string{"MAL-2026-1.json", "MAL-2026-2.json", "MAL-2026-4.json", "CVE-2020-1.json", "GHSA-aaaa-bbbb-cccc.json", "openSUSE-SU-2019:0003-1.json", "GHSA-aaaa-bbbb-dddd.json"}
 	for name, over := range map[string]string{"directory": dir, "file": single} {
 		at, err := writeTo(t, "osv-scanner", load(t, osvDocs...), Options{Over: over})
@@ -212,16 +195,16 @@ func TestOSVOver(t *testing.T) {
 
 // An upstream that cannot be kept whole is an error, not a database with a hole.
 func TestOSVOverHostile(t *testing.T) {
-	good := zipOf(t, upstreamFiles...)
+	good := clienttest.Zip(t, upstreamFiles...)
 	broken := bytes.Clone(good)
 	broken[100] ^= 0xff
 	for name, data := range map[string][]byte{
-		"path":       zipOf(t, "../../x.json", upstreamFiles[1]),
-		"other id":   zipOf(t, "CVE-2020-2.json", upstreamFiles[1]),
-		"time":       zipOf(t, "CVE-2020-1.json", `{"id":"CVE-2020-1","modified":"1\n2"}`),
-		"duplicate":  zipOf(t, append(slices.Clone(upstreamFiles), upstreamFiles[:2]...)...),
-		"not JSON":   zipOf(t, "CVE-2020-1.json", `<html>`),
-		"bomb":       zipOf(t, "CVE-2020-1.json", strings.Repeat(" ", 64<<20)),
+		"path":       clienttest.Zip(t, "../../x.json", upstreamFiles[1]),
+		"other id":   clienttest.Zip(t, "CVE-2020-2.json", upstreamFiles[1]),
+		"time":       clienttest.Zip(t, "CVE-2020-1.json", `{"id":"CVE-2020-1","modified":"1\n2"}`),
+		"duplicate":  clienttest.Zip(t, append(slices.Clone(upstreamFiles), upstreamFiles[:2]...)...),
+		"not JSON":   clienttest.Zip(t, "CVE-2020-1.json", `<html>`),
+		"bomb":       clienttest.Zip(t, "CVE-2020-1.json", strings.Repeat(" ", 64<<20)),
 		"damaged":    broken,
 		"cut off":    good[:len(good)-30],
 		"no archive": []byte("<html>login</html>"),
@@ -256,7 +239,7 @@ func TestOSVOffline(t *testing.T) {
 			t.Errorf("%s: %s", file, content[file])
 		}
 	}
-	upstream := filepath.Join(clienttest.Tree(t, map[string]string{"up.zip": string(zipOf(t,
+	upstream := filepath.Join(clienttest.Tree(t, map[string]string{"up.zip": string(clienttest.Zip(t,
 		"npm.nedb", `{"id":"CVE-2020-1","_id":"0123456789abcdef"}`+"\n"+`{"id":"MAL-2026-1","_id":"1123456789abcdef"}`+"\n"+`{"id":"GHSA-aaaa-bbbb-cccc","_id":"2123456789abcdef"}`+"\n",
 		"cran.nedb", `{"id":"CVE-2020-3","_id":"0123456789abcdef"}`+"\n"))}), "up.zip")
 	if at, err = writeTo(t, "osv-offline", load(t, osvDocs...), Options{Over: upstream}); err != nil {
@@ -274,8 +257,8 @@ func TestOSVOffline(t *testing.T) {
 		t.Errorf("%q %q", names, got)
 	}
 	for name, data := range map[string][]byte{
-		"not JSON": zipOf(t, "npm.nedb", "x\n"), "path": zipOf(t, "../npm.nedb", "{}\n"), "below": zipOf(t, "x/npm.nedb", "{}\n"), "no zip": []byte("x"),
-		"long line": zipOf(t, "npm.nedb", `{"id":"`+strings.Repeat("x", 10<<20)+`"}`),
+		"not JSON": clienttest.Zip(t, "npm.nedb", "x\n"), "path": clienttest.Zip(t, "../npm.nedb", "{}\n"), "below": clienttest.Zip(t, "x/npm.nedb", "{}\n"), "no zip": []byte("x"),
+		"long line": clienttest.Zip(t, "npm.nedb", `{"id":"`+strings.Repeat("x", 10<<20)+`"}`),
 	} {
 		over := filepath.Join(clienttest.Tree(t, map[string]string{"up.zip": string(data)}), "up.zip")
 		if _, err := writeTo(t, "osv-offline", load(t, osvDocs...), Options{Over: over}); err == nil {

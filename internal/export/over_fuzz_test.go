@@ -3,7 +3,6 @@ package export
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"hash/fnv"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
 
 const fuzzRecord = `{"schema_version":"1.7.4","id":"MAL-2026-1","modified":"2026-01-02T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"evil-pkg"},"versions":["1.2.3"]}]}`
@@ -108,34 +109,6 @@ func resum(data []byte) {
 	}
 }
 
-func boltKeys(t *testing.T, path string) []string {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	var out []string
-	err = db.View(func(tx *bbolt.Tx) error {
-		var walk func(prefix string, b *bbolt.Bucket) error
-		walk = func(prefix string, b *bbolt.Bucket) error {
-			return b.ForEach(func(k, v []byte) error {
-				if v == nil {
-					return walk(prefix+string(k)+"/", b.Bucket(k))
-				}
-				out = append(out, prefix+string(k)+" "+string(v))
-				return nil
-			})
-		}
-		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return walk(string(name)+"/", b) })
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // A database that is not refused loses nothing, and what is made of it is whole.
 func FuzzTrivyOver(f *testing.F) {
 	data := smallTrivy(f)
@@ -161,8 +134,9 @@ func FuzzTrivyOver(f *testing.F) {
 		if err := checkBolt(made); err != nil {
 			t.Fatal(err)
 		}
-		after := boltKeys(t, made)
-		for _, key := range boltKeys(t, path) {
+		after := BoltLines(t, made)
+		slices.Sort(after)
+		for _, key := range BoltLines(t, path) {
 			if _, there := slices.BinarySearch(after, key); !there && !strings.Contains(key, "rapsheet malicious packages") && !strings.Contains(key, "MAL-2026-1") {
 				t.Fatalf("lost %q", key)
 			}
@@ -170,37 +144,8 @@ func FuzzTrivyOver(f *testing.F) {
 	})
 }
 
-// smallGrype is a database with small pages and a record.
-func smallGrype(t testing.TB, more string) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "vulnerability.db")
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	_, err = db.Exec("PRAGMA page_size=512;" + GrypeTables + `
-		INSERT INTO db_metadata VALUES ('2026-03-01 00:00:00+00:00', 6, 1, 9);
-		INSERT INTO providers VALUES ('github', 'v1', 'vunnel', '2026-03-01 00:00:00+00:00', 'xxh64:0');
-		INSERT INTO blobs VALUES (7, '{"id":"GHSA-1"}'), (9, '{"ranges":[]}');
-		INSERT INTO vulnerability_handles VALUES (41, 'GHSA-1', 'active', NULL, NULL, NULL, 'github', 7);
-		INSERT INTO packages VALUES (3, 'npm', 'EVIL-pkg'), (5, 'npm', 'lodash');
-		INSERT INTO affected_package_handles VALUES (8, 41, NULL, 5, 9);` + more)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func FuzzGrypeOver(f *testing.F) {
-	data := smallGrype(f, "")
+	data := SmallGrype(f, "")
 	f.Add(data, uint16(0), uint16(0))
 	for _, at := range []uint16{16, 18, 28, 44, 56, 100, 103, 105, 108, 512, 515, 520, 1024, 1536, 2048, 4096} {
 		f.Add(data, at, uint16(0x0101))
@@ -216,9 +161,9 @@ func FuzzGrypeOver(f *testing.F) {
 }
 
 func FuzzOSVOver(f *testing.F) {
-	f.Add(zipOf(f, upstreamFiles...))
-	f.Add(zipOf(f, "MAL-2026-1.json", fuzzRecord))
-	f.Add(zipOf(f))
+	f.Add(clienttest.Zip(f, upstreamFiles...))
+	f.Add(clienttest.Zip(f, "MAL-2026-1.json", fuzzRecord))
+	f.Add(clienttest.Zip(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = fuzzOver(t, "osv", fuzzFile(t, "all.zip", data))
 	})
@@ -229,7 +174,7 @@ func FuzzOSVOfflineOver(f *testing.F) {
 	f.Add("\n\n{}\n")
 	f.Add(`{"$$indexCreated":{"fieldName":"affected.package.purl"}}` + "\n" + `{"$$deleted":true,"_id":"x"}`)
 	f.Fuzz(func(t *testing.T, lines string) {
-		_, _ = fuzzOver(t, "osv-offline", fuzzFile(t, "osv-offline.zip", zipOf(t, "npm.nedb", lines)))
+		_, _ = fuzzOver(t, "osv-offline", fuzzFile(t, "osv-offline.zip", clienttest.Zip(t, "npm.nedb", lines)))
 	})
 }
 

@@ -58,7 +58,7 @@ func upstreamCases() []upstreamCase {
 			return filepath.Join(clienttest.Tree(t, map[string]string{name: string(data(t))}), name)
 		}
 	}
-	zipFile := func(t *testing.T) []byte { return zipOf(t, osvFiles...) }
+	zipFile := func(t *testing.T) []byte { return clienttest.Zip(t, osvFiles...) }
 	zipped := func(name string) func(t *testing.T, path string) map[string]string {
 		return func(t *testing.T, path string) map[string]string {
 			_, content := entries(t, filepath.Join(path, name))
@@ -135,7 +135,7 @@ func upstreamCases() []upstreamCase {
 		{
 			format: "osv-offline", theirs: lines, ours: lines, changed: []string{"npm.nedb MAL-2026-1"},
 			make: file("osv-offline.zip", func(t *testing.T) []byte {
-				return zipOf(t, "npm.nedb", `{"id":"CVE-2020-1","_id":"0123456789abcdef"}`+"\n"+`{"id":"MAL-2026-1","modified":"2027-01-01T00:00:00Z","_id":"1123456789abcdef"}`+"\n"+`{ "id":"GHSA-aaaa-bbbb-cccc","_id":"2123456789abcdef"}`+"\n",
+				return clienttest.Zip(t, "npm.nedb", `{"id":"CVE-2020-1","_id":"0123456789abcdef"}`+"\n"+`{"id":"MAL-2026-1","modified":"2027-01-01T00:00:00Z","_id":"1123456789abcdef"}`+"\n"+`{ "id":"GHSA-aaaa-bbbb-cccc","_id":"2123456789abcdef"}`+"\n",
 					"cran.nedb", `{"id":"CVE-2020-3","aliases":["MAL-2026-1"],"_id":"0123456789abcdef"}`+"\n")
 			}),
 			added: []string{"npm.nedb MAL-2026-1", "go.nedb MAL-2026-2", "rubygems.nedb MAL-2026-3", "crates.io.nedb MAL-2026-4"}, first: firstLine("npm.nedb"), over: ".",
@@ -156,7 +156,7 @@ func upstreamCases() []upstreamCase {
 		},
 		{
 			format: "grype", make: file("vulnerability.db", func(t *testing.T) []byte {
-				return smallGrype(t, `INSERT INTO blobs VALUES (10, '{"id":"MAL-2026-1"}');
+				return SmallGrype(t, `INSERT INTO blobs VALUES (10, '{"id":"MAL-2026-1"}');
 					INSERT INTO vulnerability_handles VALUES (42, 'MAL-2026-1', 'active', NULL, '2027-01-01 00:00:00+00:00', NULL, 'github', 10);
 					INSERT INTO affected_package_handles VALUES (9, 42, NULL, 3, 9);
 					CREATE TABLE epss_handles (id integer, cve text); INSERT INTO epss_handles VALUES (1, 'CVE-2020-1')`)
@@ -258,7 +258,7 @@ func boltMap(t *testing.T, path string) map[string]string {
 		t.Error(err)
 	}
 	out := map[string]string{}
-	for _, line := range boltKeys(t, path) {
+	for _, line := range BoltLines(t, path) {
 		name, value, _ := strings.Cut(line, " {")
 		out[name] = value
 	}
@@ -442,7 +442,7 @@ func TestUpstreamIsKept(t *testing.T) {
 
 // What is damaged, of another kind or another version is said in a line, and nothing is written.
 func TestUpstreamIsRefused(t *testing.T) {
-	bolt, grype := largeTrivy(t), func(more string) []byte { return smallGrype(t, more) }
+	bolt, grype := largeTrivy(t), func(more string) []byte { return SmallGrype(t, more) }
 	at := func(data []byte, offset int, value byte) []byte {
 		data = slices.Clone(data)
 		data[offset] = value
@@ -482,8 +482,8 @@ func TestUpstreamIsRefused(t *testing.T) {
 		{"a view", "grype", "vulnerability.db", grype("DROP TABLE blobs; CREATE VIEW blobs AS SELECT 1 AS id, 2 AS value"), "views"},
 		{"no table", "grype", "vulnerability.db", grype("DROP TABLE packages"), "packages"},
 		{"cut off", "grype", "vulnerability.db", grype("")[:1024], ""},
-		{"cut off", "osv-offline", "o.zip", zipOf(t, "npm.nedb", "{}\n")[:40], ""},
-		{"cut off", "osv", "all.zip", zipOf(t, upstreamFiles...)[:300], ""},
+		{"cut off", "osv-offline", "o.zip", clienttest.Zip(t, "npm.nedb", "{}\n")[:40], ""},
+		{"cut off", "osv", "all.zip", clienttest.Zip(t, upstreamFiles...)[:300], ""},
 	} {
 		t.Run(tt.format+" "+tt.name, func(t *testing.T) {
 			up := filepath.Join(clienttest.Tree(t, map[string]string{tt.file: string(tt.data)}), tt.file)

@@ -15,9 +15,9 @@ import (
 
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/internal/inventory"
 	"github.com/rapsheet/rapsheet/internal/inventory/lockfile"
-	"github.com/rapsheet/rapsheet/osv"
 )
 
 // hostile is a record whose texts try to leave their quotation.
@@ -28,24 +28,7 @@ const hostile = `{"schema_version":"1.7.4","id":"MAL-2026-1","modified":"2026-11
 // over gives a server over root, with the hostile record.
 func over(t testing.TB, root string) *Server {
 	t.Helper()
-	r, _, err := osv.Parse(fmt.Appendf(nil, hostile, strings.Repeat("long ", 20000)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	it, err := index.Prepare(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b index.Builder
-	b.Add(it)
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Source: "test"}); err != nil {
-		t.Fatal(err)
-	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ix := indextest.New(t, index.Meta{Source: "test"}, indextest.Records(t, fmt.Sprintf(hostile, strings.Repeat("long ", 20000)))...)
 	s, err := New(Config{
 		Indexes: []*index.Index{ix}, Catalogs: []rapsheet.Catalog{{Source: "test", Date: time.Now(), Records: 1}}, Roots: []string{root}, Version: "test",
 		Walk: func(ctx context.Context, dir string) rapsheet.Sightings {

@@ -1,13 +1,11 @@
 package sameanswers
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,12 +14,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/rapsheet/rapsheet"
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/advisory"
+	"github.com/rapsheet/rapsheet/internal/indextest"
+	"github.com/rapsheet/rapsheet/internal/source"
 	"github.com/rapsheet/rapsheet/match"
 	"github.com/rapsheet/rapsheet/osv"
 )
@@ -330,23 +328,7 @@ func (c *corpus) index(t *testing.T) *index.Index {
 
 func (c *corpus) snapshot(t *testing.T) []byte {
 	t.Helper()
-	var b index.Builder
-	for _, d := range c.documents {
-		r, _, err := osv.Parse([]byte(d))
-		if err != nil {
-			t.Fatal(err)
-		}
-		item, err := index.Prepare(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(item)
-	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Source: "test", Date: now}); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return indextest.Snapshot(t, index.Meta{Source: "test", Date: now}, indextest.Records(t, c.documents...)...)
 }
 
 // sampleSize is how many real records of each shape are asked about in each ecosystem.
@@ -356,38 +338,22 @@ const sampleSize = 9
 // ecosystem and shape: every version, listed versions, runs of versions, withdrawn. They stand beside the repository.
 func sample(t *testing.T) []*osv.Record {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", "osv", "malicious-packages-2025-03-31.tar.zst"))
-	if errors.Is(err, fs.ErrNotExist) {
+	archive := filepath.Join("..", "..", "..", "shared", "data", "osv", "malicious-packages-2025-03-31.tar.zst")
+	if _, err := os.Stat(archive); errors.Is(err, fs.ErrNotExist) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("../shared/data is missing, which CI has")
 		}
 		t.Log("../shared/data is not here: the half on real records is left out")
 		return nil
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	zr, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer zr.Close()
 	shapes := map[string][]*osv.Record{}
-	for tr := tar.NewReader(zr); ; {
-		h, err := tr.Next()
-		if err == io.EOF {
-			break
-		}
+	for doc, err := range source.Documents(t.Context(), archive, source.Limits{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(h.Name, ".json") {
-			continue
-		}
-		r, _, err := osv.ReadNamed(tr, h.Name, osv.DefaultLimits())
+		r, _, err := osv.ReadNamed(bytes.NewReader(doc.Data), doc.Name, osv.DefaultLimits())
 		if err != nil {
-			t.Fatalf("%s: %v", h.Name, err)
+			t.Fatalf("%s: %v", doc.Name, err)
 		}
 		if !strings.HasPrefix(r.ID, "MAL-") || len(r.Affected) != 1 {
 			continue

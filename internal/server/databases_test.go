@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,8 +13,8 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/internal/server"
-	"github.com/rapsheet/rapsheet/osv"
 )
 
 // dbText is a record of an id, an ecosystem, a name, and its "versions" or "ranges".
@@ -26,26 +25,11 @@ func dbText(r [4]string) string {
 // dbServer serves the records.
 func dbServer(t *testing.T, date time.Time, records ...[4]string) *httptest.Server {
 	t.Helper()
-	var b index.Builder
-	for _, r := range records {
-		rec, _, err := osv.Parse([]byte(dbText(r)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		item, err := index.Prepare(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(item)
+	docs := make([]string, len(records))
+	for i, r := range records {
+		docs[i] = dbText(r)
 	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Date: date}); err != nil {
-		t.Fatal(err)
-	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ix := indextest.New(t, index.Meta{Date: date}, indextest.Records(t, docs...)...)
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)

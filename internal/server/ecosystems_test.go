@@ -19,9 +19,9 @@ import (
 	"github.com/rapsheet/rapsheet/ecosystem"
 	"github.com/rapsheet/rapsheet/index"
 	"github.com/rapsheet/rapsheet/internal/clienttest"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 	"github.com/rapsheet/rapsheet/internal/server"
 	"github.com/rapsheet/rapsheet/match"
-	"github.com/rapsheet/rapsheet/osv"
 )
 
 // packageRecord is a record about one package; rest is JSON of the affected entry.
@@ -33,27 +33,7 @@ func packageRecord(id, eco, name, rest string) string {
 // memory is a snapshot of documents.
 func memory(t testing.TB, docs ...string) *index.Index {
 	t.Helper()
-	var b index.Builder
-	for _, d := range docs {
-		rec, _, err := osv.Parse([]byte(d))
-		if err != nil {
-			t.Fatal(err)
-		}
-		item, err := index.Prepare(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(item)
-	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{}); err != nil {
-		t.Fatal(err)
-	}
-	ix, err := index.New(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ix
+	return indextest.New(t, index.Meta{}, indextest.Records(t, docs...)...)
 }
 
 // listServer serves documents; the address is that of clients too.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rapsheet/rapsheet/index"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
 )
 
 // Tests named E and F with a number are the cases of the project's list of bad inputs that concern a server which only reads; 94, 95 (in
@@ -221,7 +222,7 @@ func TestBodiesOfEveryInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	zip := func(text string) string { return string(gzipOf(t, text)) }
+	zip := func(text string) string { return string(clienttest.Gzip([]byte(text))) }
 	space := make([]byte, 2<<20) // which belongs to JSON, and does not compress like a bomb
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range space {

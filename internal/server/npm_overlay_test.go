@@ -214,7 +214,7 @@ func TestNPMMerges(t *testing.T) {
 	})
 	for _, pass := range []bool{false, true} {
 		srv := npmServer(t, up.URL+"/base", func(c *server.Config) { c.NPMPassThrough = pass }, npmDocs()...)
-		packed := gzipped(t, npmAsked)
+		packed := gzipped(npmAsked)
 		resp, text := ask(t, "POST", srv.URL+"/npm"+npmBulk, "application/json", packed, "Content-Encoding", "gzip", "Authorization", "Bearer s3cr3t", "Cookie", "s3cr3t")
 		if resp.StatusCode != 200 || resp.Header.Get("Rapsheet-Upstream") != "merged" || !strings.Contains(text, npmOursBefore) || !strings.Contains(text, `},{"id":1,"title":"theirs"`) || !strings.Contains(text, `"good":[{"id":2,`) {
 			t.Errorf("%v %s", resp.Header, text)
@@ -274,7 +274,7 @@ func TestNPMWithoutUpstream(t *testing.T) {
 		},
 		"a bomb": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			fmt.Fprint(w, gzipped(t, strings.Repeat(" ", 40<<20)))
+			fmt.Fprint(w, gzipped(strings.Repeat(" ", 40<<20)))
 		},
 		"closes": func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
 	} {

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -30,18 +29,7 @@ const (
 	npmQuick = "/-/npm/v1/security/audits/quick"
 )
 
-func gzipped(t testing.TB, data string) string {
-	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write([]byte(data)); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
+func gzipped(data string) string { return string(clienttest.Gzip([]byte(data))) }
 
 func withdraw(doc string) string {
 	return strings.Replace(doc, `"affected"`, `"withdrawn": "2026-01-02T00:00:00Z", "affected"`, 1)
@@ -101,7 +89,7 @@ func TestNPMBulk(t *testing.T) {
 				for _, header := range [][]string{{"Content-Encoding", "gzip"}, {"Content-Encoding", "identity"}, nil} {
 					body := tt.body
 					if len(header) > 0 && header[1] == "gzip" {
-						body = gzipped(t, body)
+						body = gzipped(body)
 					}
 					resp, text := ask(t, "POST", srv.URL+path, "application/json", body, header...)
 					if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Rapsheet-Upstream") != "" {
@@ -228,7 +216,7 @@ func TestNPMTree(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, path := range []string{npmFull, npmQuick, "/npm" + npmFull, "/npm" + npmQuick} {
-				resp, text := ask(t, "POST", srv.URL+path, "application/json", gzipped(t, tt.body), "Content-Encoding", "gzip")
+				resp, text := ask(t, "POST", srv.URL+path, "application/json", gzipped(tt.body), "Content-Encoding", "gzip")
 				var got struct {
 					Actions []struct {
 						Module   string
@@ -316,15 +304,15 @@ func TestNPMRefuses(t *testing.T) {
 		{"a version that is a number", npmBulk, `{"evil-pkg":[1.2]}`, "", 400},
 		{"a version that is an array", npmBulk, `{"evil-pkg":[["1.2.3"]]}`, "", 400},
 		{"a package that is a string", npmFull, `{"dependencies":{"evil-pkg":"` + secret + `"}}`, "", 400},
-		{"B44 a bomb", npmBulk, gzipped(t, strings.Repeat(" ", 1<<21-10)+"{}"), "gzip", 413},
-		{"larger than the limit", npmBulk, gzipped(t, `{"a":["`+strings.Repeat("ab", 1<<20)+`"]}`), "gzip", 413},
+		{"B44 a bomb", npmBulk, gzipped(strings.Repeat(" ", 1<<21-10) + "{}"), "gzip", 413},
+		{"larger than the limit", npmBulk, gzipped(`{"a":["` + strings.Repeat("ab", 1<<20) + `"]}`), "gzip", 413},
 		{"larger than the limit, plain", npmBulk, `{"a":["` + strings.Repeat("ab", 1<<20) + `"]}`, "", 413},
-		{"C70 gzip in gzip", npmBulk, gzipped(t, gzipped(t, "{}")), "gzip", 400},
+		{"C70 gzip in gzip", npmBulk, gzipped(gzipped("{}")), "gzip", 400},
 		{"not gzip", npmBulk, "{}", "gzip", 400},
-		{"gzip cut short", npmBulk, gzipped(t, `{"a":["1"]}`)[:20], "gzip", 400},
-		{"B51 gzip and then something", npmBulk, gzipped(t, `{}`) + secret, "gzip", 400},
+		{"gzip cut short", npmBulk, gzipped(`{"a":["1"]}`)[:20], "gzip", 400},
+		{"B51 gzip and then something", npmBulk, gzipped(`{}`) + secret, "gzip", 400},
 		{"zstd", npmBulk, "\x28\xb5\x2f\xfd", "zstd", 415},
-		{"two encodings", npmBulk, gzipped(t, "{}"), "gzip, gzip", 415},
+		{"two encodings", npmBulk, gzipped("{}"), "gzip, gzip", 415},
 		{"F101 many names", npmBulk, many(100_001), "", 413},
 		{"F101 many versions", npmBulk, `{"x":["` + strings.Repeat(`1","`, 100_001) + `1"]}`, "", 413},
 	} {
@@ -430,7 +418,7 @@ func BenchmarkNPMBulk(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			packed := gzipped(b, string(body))
+			packed := gzipped(string(body))
 			h := s.Handler()
 			for b.Loop() {
 				r := httptest.NewRequest(http.MethodPost, npmBulk, strings.NewReader(packed))

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,7 +8,8 @@ import (
 	"time"
 
 	"github.com/rapsheet/rapsheet/index"
-	"github.com/rapsheet/rapsheet/osv"
+	"github.com/rapsheet/rapsheet/internal/clienttest"
+	"github.com/rapsheet/rapsheet/internal/indextest"
 )
 
 // osvRecords are of wire formats that clients were seen to read, and of shapes that they were seen to stop at.
@@ -27,49 +25,17 @@ var osvRecords = []string{
 
 const public = "https://list.example/base"
 
+var osvMeta = index.Meta{Source: "test", Date: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}
+
 // snapshot writes an index of records.
 func snapshot(t testing.TB, docs ...string) []byte {
 	t.Helper()
-	var b index.Builder
-	for _, d := range docs {
-		rec, _, err := osv.Parse([]byte(d))
-		if err != nil {
-			t.Fatal(err)
-		}
-		it, err := index.Prepare(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Add(it)
-	}
-	var buf bytes.Buffer
-	if err := b.WriteTo(&buf, index.Meta{Source: "test", Date: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)}); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return indextest.Snapshot(t, osvMeta, indextest.Records(t, docs...)...)
 }
 
 func newIndex(t testing.TB, docs ...string) *index.Index {
 	t.Helper()
-	data := snapshot(t, docs...)
-	ix, err := index.New(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ix
-}
-
-func gzipOf(t testing.TB, text string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	if _, err := io.WriteString(z, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
+	return indextest.New(t, osvMeta, indextest.Records(t, docs...)...)
 }
 
 func newOSV(t testing.TB) *Server {
@@ -241,7 +207,7 @@ func TestRecordIsPlain(t *testing.T) {
 func TestBodies(t *testing.T) {
 	s := newOSV(t)
 	const query = `{"package":{"name":"evil-pkg","ecosystem":"npm"},"version":"1.2.3"}`
-	zipped := func(text string) string { return string(gzipOf(t, text)) }
+	zipped := func(text string) string { return string(clienttest.Gzip([]byte(text))) }
 	for _, tt := range []struct {
 		name, body, encoding string
 		status               int
