@@ -133,6 +133,7 @@ func TestSlowClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
 			start := time.Now()
 			if _, err := r.ReadByte(); err == nil || res.StatusCode != 200 || time.Since(start) > idleLimit+time.Second {
 				t.Errorf("%d, %v after %s", res.StatusCode, err, time.Since(start))

@@ -93,7 +93,7 @@ func PythonIndex(t *testing.T, registry bool, files map[string][]byte) *httptest
 			body = []byte(Metadata(name, version))
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body)
+		_, _ = w.Write(body)
 	}))
 	t.Cleanup(srv.Close)
 	return srv
@@ -139,7 +139,7 @@ func pythonPage(w http.ResponseWriter, r *http.Request, project string, files ma
 			_ = z.Close()
 			return
 		}
-		w.Write(body)
+		_, _ = w.Write(body)
 	}
 }
 

@@ -76,7 +76,7 @@ func GemServer(t *testing.T, gems map[string]string) *httptest.Server {
 			return
 		}
 		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(data)))
-		w.Write(data)
+		_, _ = w.Write(data)
 	}))
 	t.Cleanup(srv.Close)
 	return srv

@@ -54,7 +54,7 @@ func CrateRegistry(t *testing.T, version string, crates map[string][]byte) *http
 				fmt.Fprintf(w, `{"name": %q, "vers": %q, "deps": [], "cksum": "%x", "features": {}, "yanked": false}`+"\n", name, version, sha256.Sum256(data))
 				return
 			case "/dl/" + name + "/" + version:
-				w.Write(data)
+				_, _ = w.Write(data)
 				return
 			}
 		}

@@ -97,7 +97,7 @@ func (c credentials) in(text string) bool {
 }
 
 // curlDelete writes the call that deletes u as a person would type it; credentials are references to variables or to netrc.
-func (c credentials) curlDelete(u *url.URL, more ...string) string {
+func (c credentials) curlDelete(u *url.URL) string {
 	var b strings.Builder
 	b.WriteString("curl --fail -X DELETE")
 	switch {
@@ -111,9 +111,6 @@ func (c credentials) curlDelete(u *url.URL, more ...string) string {
 		b.WriteString(" --netrc")
 	case c.login != login{}:
 		b.WriteString(` -u "$` + envUser + `:$` + envPassword + `"`)
-	}
-	for _, m := range more {
-		b.WriteString(" " + m)
 	}
 	bare := *u
 	bare.User = nil

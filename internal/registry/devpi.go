@@ -44,7 +44,7 @@ func answersDevpi(ctx context.Context, c *client) (bool, error) {
 	var got struct {
 		Type string `json:"type"`
 	}
-	yes, _, err := c.probe(ctx, u, &got)
+	yes, err := c.probe(ctx, u, &got)
 	return yes && got.Type == "apiconfig", err
 }
 

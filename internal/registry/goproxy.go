@@ -172,7 +172,7 @@ func answersAthens(ctx context.Context, c *client) (bool, error) {
 		return false, err
 	}
 	var got athensCatalog
-	yes, _, err := c.probe(ctx, withQuery(u, "pagesize", "1"), &got)
+	yes, err := c.probe(ctx, withQuery(u, "pagesize", "1"), &got)
 	return yes && got.Modules != nil, err
 }
 

@@ -95,7 +95,7 @@ func answersNexus(ctx context.Context, c *client) (bool, error) {
 	}
 	u := join(&root, "service/rest/v1/repositories")
 	var repos []nexusRepo
-	yes, _, err := c.probe(ctx, u, &repos)
+	yes, err := c.probe(ctx, u, &repos)
 	return yes && repos != nil, err
 }
 

@@ -60,7 +60,7 @@ func answersVerdaccio(ctx context.Context, c *client) (bool, error) {
 		return false, err
 	}
 	var list []jsontext.Value
-	yes, _, err := c.probe(ctx, u, &list)
+	yes, err := c.probe(ctx, u, &list)
 	return yes && list != nil, err
 }
 
@@ -71,7 +71,7 @@ func answersNPM(ctx context.Context, c *client) (bool, error) {
 		return false, err
 	}
 	var object map[string]jsontext.Value
-	yes, _, err := c.probe(ctx, u, &object)
+	yes, err := c.probe(ctx, u, &object)
 	return yes && object != nil, err
 }
 

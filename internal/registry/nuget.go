@@ -62,7 +62,7 @@ func serviceIndex(u *url.URL) *url.URL {
 
 func answersNuGet(ctx context.Context, c *client) (bool, error) {
 	var got nugetIndex
-	yes, _, err := c.probe(ctx, serviceIndex(c.base), &got)
+	yes, err := c.probe(ctx, serviceIndex(c.base), &got)
 	return yes && len(got.Resources) > 0 && len(got.Resources[0].Type) > 0, err
 }
 

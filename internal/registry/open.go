@@ -163,13 +163,13 @@ func find(ctx context.Context, c *client, name string) (*product, error) {
 }
 
 // probe asks once for JSON at u, and whether it is of v's shape; other answers are no.
-func (c *client) probe(ctx context.Context, u *url.URL, v any) (bool, http.Header, error) {
+func (c *client) probe(ctx context.Context, u *url.URL, v any) (bool, error) {
 	a, err := c.do(ctx, request{url: u, accept: "application/json", once: true, html: true})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
-		return false, nil, err
+		return false, err
 	}
-	return v == nil || decode(a.data, v) == nil, a.header, nil
+	return decode(a.data, v) == nil, nil
 }
